@@ -15,7 +15,7 @@ use airssys_tests::{Mesh, PATIENCE, builder, heir, read, shifter, told, until};
 use airssys_wasm::command::{ApplyPlan, ChangeMode, CutOff, in_force};
 use airssys_wasm::deploy::{DeployOptions, Progress, Strategy};
 use airssys_wasm::error::{CallError, SendError};
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::{ApplyError, Runtime, RuntimeBuilder};
 use prober_protocol::{Command, Outcome};
 use serde_json::{Value, json};

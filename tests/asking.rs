@@ -12,7 +12,7 @@ use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
 use airssys_wasm::middleware::Operation;
-use airssys_wasm::middleware::{Context, Later, Layer, Verdict};
+use airssys_wasm::middleware::{Context, Layer, Verdict};
 use bytes::Bytes;
 use prober_protocol::{Command, Outcome};
 use serde_json::json;
@@ -26,7 +26,7 @@ struct Seen {
 }
 
 /// Lets on what the service `policy` has a `true` for in its state, under the target's address. The example of
-/// `middleware::Later`, which can be held up and says what it saw.
+/// `middleware::Verdict::Later`, which can be held up and says what it saw.
 #[derive(Clone)]
 struct AskPolicy {
     mesh: Arc<OnceLock<Weak<Runtime>>>,
@@ -64,7 +64,7 @@ impl Layer for AskPolicy {
         let Some((whom, question)) = self.question(context) else { return Verdict::Continue };
         let (mesh, mut held) = (self.mesh.get().cloned().unwrap_or_default(), self.held.clone());
         self.seen.lock().unwrap().asked += 1;
-        Verdict::Later(Later::new(async move {
+        Verdict::Later(Box::pin(async move {
             let no = |reason| Verdict::Reject(SendError::Rejected { layer: "policy".into(), reason }.into());
             let _let_go = held.wait_for(|held| !held).await.is_ok();
             let Some(mesh) = mesh.upgrade() else { return no("the mesh is not up".to_owned()) };
@@ -81,7 +81,7 @@ impl Layer for AskPolicy {
     fn after(&self, context: &Context<'_>, outcome: &Answer) {
         if self.question(context).is_some() {
             let how = outcome.as_ref().map_or_else(CallError::code, |_| "ok");
-            let settled = format!("{} {} {how}", context.operation.name(), context.target);
+            let settled = format!("{} {} {how}", context.operation, context.target);
             self.seen.lock().unwrap().settled.push(settled);
         }
     }

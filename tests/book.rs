@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use airssys_wasm::ConfigError;
 use airssys_wasm::command::Reference;
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::{Draft, Manifest, Store};
 use airssys_wasm::topology::Topology;
 

@@ -13,7 +13,7 @@ use airssys_tests::{Mesh, guest, log, told};
 use airssys_wasm::ConfigError;
 use airssys_wasm::Runtime;
 use airssys_wasm::error::{CallError, Crash};
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use prober_protocol::{Clock, Command, Outcome, Trap};
 use serde_json::{Value, json};
 use tempfile::TempDir;

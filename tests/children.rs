@@ -5,10 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use airssys_tests::deploying::restoring;
 use airssys_tests::{Mesh, PATIENCE, guest, heir, log, overseer_and_workers, shifter, told, with_guests};
 use airssys_wasm::command::ChangeMode;
 use airssys_wasm::deploy::{DeployOptions, Progress};
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeError};
@@ -576,7 +577,7 @@ async fn the_state_of_each_child_is_brought_over_to_another_schema() {
     let states = mesh.runtime.state("worker");
     let doubled = |child: &str| u64::from_le_bytes(states[child]["doubled"].as_ref().try_into().unwrap());
     assert_eq!(["a", "b", "c", "new"].map(doubled), [4, 6, 4, 2]);
-    assert_eq!(mesh.runtime.restore_state("worker", options.clone()).unwrap().ended().await, Progress::Live);
+    assert_eq!(mesh.runtime.rollback("worker", restoring(options.clone())).unwrap().ended().await, Progress::Live);
     assert_eq!(mesh.runtime.state("worker")["b"], before["b"]);
     assert_eq!(tell("worker/a", "test", 2).await, "one");
     mesh.stop().await;

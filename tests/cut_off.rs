@@ -74,7 +74,7 @@ fn who() -> String {
 }
 
 async fn answer(mesh: &Mesh, to: &str, key: &str) -> Value {
-    let answer = mesh.runtime.call_with_key(to, key, who(), PATIENCE).await.unwrap().unwrap();
+    let answer = mesh.runtime.call((to, key), who(), PATIENCE).await.unwrap().unwrap();
     serde_json::from_slice::<Value>(&answer).unwrap()["release"].clone()
 }
 
@@ -86,7 +86,7 @@ fn call() -> Command {
 
 /// Gives an actor a turn that does not end, and waits until it is in it.
 async fn hang(mesh: &Mesh, to: &str, key: &str, command: &Command) {
-    mesh.runtime.send_with_key(to, key, command.bytes()).await.unwrap();
+    mesh.runtime.send((to, key), command.bytes()).await.unwrap();
     let service = to.split('/').next().unwrap().to_owned();
     mesh.until("it is in its turn", move |mesh| mesh.status(&service).queued == 0).await;
 }

@@ -24,7 +24,7 @@ use airssys_tests::random::{self, Random};
 use airssys_tests::{PATIENCE, shifter, told};
 use airssys_wasm::command::{KeptState, RecordError, StateError, StateFile, Survey};
 use airssys_wasm::deploy::{DeployOptions, Progress};
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::{Draft, Store, StoreError};
 
 /// Damages of each of the three.
@@ -482,7 +482,7 @@ fn a_release_is_what_was_published_or_an_error_that_names_it() {
                         (found.manifest.name.as_str(), found.manifest.version.to_string()),
                         (&**name, version.clone())
                     );
-                    let listed = listing.releases.iter().find(|record| record.to_string() == release);
+                    let listed = listing.iter().flatten().find(|record| record.to_string() == release);
                     assert_eq!(found.seal.unwrap().id(), listed.unwrap().id(), "{how}: {release}");
                 }
                 Err(error) => {

@@ -11,9 +11,9 @@ use std::time::Duration;
 use airssys_tests::deploying::{Deploying, Load, TOPOLOGY, counter_with, quick};
 use airssys_tests::in_the_way::InTheWay;
 use airssys_tests::{Mesh, PATIENCE, log, shifter, told, until};
-use airssys_wasm::command::Recovery;
+use airssys_wasm::command::{Act, Recovery};
 use airssys_wasm::deploy::{DeployError, Progress, Setback};
-use airssys_wasm::hint::{Act, Hinted};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use prober_protocol::Command;
 use serde_json::{Value, json};
@@ -182,7 +182,7 @@ partitioned = true",
         let body = json!({ "from": "a", "number": number }).to_string();
         let runtime = Arc::clone(&deploying.runtime);
         async move {
-            let answer = runtime.call_with_key("counter", key, body, PATIENCE).await.unwrap().unwrap();
+            let answer = runtime.call(("counter", key), body, PATIENCE).await.unwrap().unwrap();
             serde_json::from_slice::<Value>(&answer).unwrap()
         }
     };
@@ -227,7 +227,7 @@ async fn the_actors_of_a_keyed_service_switch_while_they_wake_and_sleep() {
                     // Twice, so that whoever crashes on its second message does.
                     for (key, number) in (0..KEYS).flat_map(|key| [(key, 2 * number - 1), (key, 2 * number)]) {
                         let body = json!({ "from": "a", "number": number }).to_string();
-                        runtime.call_with_key("counter", &format!("key{key}"), body, PATIENCE).await.unwrap();
+                        runtime.call(("counter", &format!("key{key}")), body, PATIENCE).await.unwrap();
                     }
                 }
                 2 * number
@@ -244,7 +244,7 @@ async fn the_actors_of_a_keyed_service_switch_while_they_wake_and_sleep() {
         assert_eq!((deploying.counted("out of order"), deploying.runtime.dead_letters().0), (0, 0), "{way}");
         for key in 0..KEYS {
             let body = json!({ "from": "b", "number": 1 }).to_string();
-            let answer = deploying.runtime.call_with_key("counter", &format!("key{key}"), body, PATIENCE).await;
+            let answer = deploying.runtime.call(("counter", &format!("key{key}")), body, PATIENCE).await;
             let answer: Value = serde_json::from_slice(&answer.unwrap().unwrap()).unwrap();
             assert_eq!(answer["release"], json!(if goes_live { "two" } else { "one" }), "{way}");
         }
@@ -280,7 +280,7 @@ async fn an_actor_of_a_keyed_service_that_is_just_starting_gets_the_release_that
             .map(|key| {
                 let runtime = Arc::clone(&deploying.runtime);
                 let (key, body) = (format!("{way} {key}"), json!({ "from": "a", "number": 1 }).to_string());
-                tokio::spawn(async move { runtime.call_with_key("counter", &key, body, PATIENCE).await })
+                tokio::spawn(async move { runtime.call(("counter", &key), body, PATIENCE).await })
             })
             .collect();
         while deploying.status("counter").keys < KEYS * (nth + 1) {

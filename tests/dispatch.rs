@@ -29,7 +29,7 @@ struct Told {
 
 impl Told {
     fn note(&self, context: &Context<'_>, what: &str) {
-        self.notes.lock().unwrap().push(format!("{} {what} {}", self.name, context.operation.name()));
+        self.notes.lock().unwrap().push(format!("{} {what} {}", self.name, context.operation));
     }
 }
 

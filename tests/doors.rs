@@ -10,7 +10,7 @@ use airssys_tests::{Mesh, PATIENCE, guest, told};
 use airssys_wasm::Runtime;
 use airssys_wasm::command::TemplateError;
 use airssys_wasm::deploy::{DeployOptions, Progress};
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::{Draft, Release};
 use airssys_wasm::topology::Topology;
 

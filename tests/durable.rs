@@ -13,7 +13,7 @@ use std::time::Duration;
 use airssys_tests::{Mesh, PATIENCE, shifter, told};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::CallError;
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::{Runtime, RuntimeError};
 use prober_protocol::{Command, FaultKind, Outcome, Trap};
@@ -54,7 +54,7 @@ fn increment(key: &str) -> Command {
 
 /// Tells a prober with a partition key what to do.
 async fn with_key(mesh: &Mesh, to: &str, key: &str, command: &Command) -> Value {
-    let answer = mesh.runtime.call_with_key(to, key, command.bytes(), PATIENCE).await.unwrap().unwrap();
+    let answer = mesh.runtime.call((to, key), command.bytes(), PATIENCE).await.unwrap().unwrap();
     match serde_json::from_slice(&answer).unwrap() {
         Outcome::Ok(value) => value,
         refused @ Outcome::Err(_) => panic!("{refused:?}"),
@@ -94,7 +94,7 @@ async fn what_was_committed_is_there_after_a_restart_and_only_where_it_is_durabl
     assert_eq!(mesh.status("keyed").keys, 2);
     assert_eq!(with_key(&mesh, "keyed", "a", &increment("count")).await, json!(2));
     with_key(&mesh, "keyed", "c", &increment("count")).await;
-    assert!(mesh.runtime.call_with_key("keyed", "d", "{}", PATIENCE).await.is_err(), "three keys are the most");
+    assert!(mesh.runtime.call(("keyed", "d"), "{}", PATIENCE).await.is_err(), "three keys are the most");
     mesh.stop().await;
 }
 
@@ -184,7 +184,7 @@ async fn all_durable_state_together_has_a_bound_and_what_is_beyond_it_is_an_erro
     assert_eq!(mesh.runtime.durable_bytes(), Some((0, Some(100 << 10))));
     // A key of one letter, and a text in quotes.
     mesh.ok("one", &set("a", 60_000)).await;
-    let refused = mesh.runtime.call_with_key("keyed", "k", set("a", 60_000).bytes(), PATIENCE).await.unwrap().unwrap();
+    let refused = mesh.runtime.call(("keyed", "k"), set("a", 60_000).bytes(), PATIENCE).await.unwrap().unwrap();
     let Outcome::Err(refused) = serde_json::from_slice(&refused).unwrap() else { panic!("it is {refused:?}") };
     assert!(refused.name == "store" && refused.text.contains("durable_state"), "{refused:?}");
     assert_eq!(mesh.runtime.durable_bytes(), Some((60_003, Some(100 << 10))));

@@ -380,7 +380,7 @@ async fn an_operator_who_stops_and_starts_a_service_is_told() {
     let mesh = Mesh::start(text).await;
     let kinds = [Kind::Operator, Kind::Started, Kind::Ended];
     let mut events = mesh.runtime.events().of_kinds(&kinds).from_now_on();
-    let kept = mesh.runtime.stop_service("a").await.unwrap().kept;
+    let kept = mesh.runtime.stop_service("a").await.unwrap();
     let operator = |state: &str| json!({ "kind": "operator", "service": "a", "state": state, "kept": kept });
     assert_eq!(told(&mut events).await, operator("stopped"));
     assert_eq!(told(&mut events).await["reason"], json!("shutdown"));

@@ -12,7 +12,7 @@ use airssys_tests::{Mesh, PATIENCE, guest, told, with_guests};
 use airssys_wasm::Runtime;
 use airssys_wasm::command::FolderError;
 use airssys_wasm::deploy::{DeployOptions, Progress};
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::{Digest, Release};
 use airssys_wasm::topology::Topology;
 use prober_protocol::{Command, Outcome, Trap};

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use airssys_tests::deploying::{Deploying, quick};
+use airssys_tests::deploying::{Deploying, quick, restoring};
 use airssys_tests::{Mesh, PATIENCE, heir, log};
+use airssys_wasm::Runtime;
+use airssys_wasm::command::{ForgetError, Forgotten};
 use airssys_wasm::command::{KeptState, StateFile};
 use airssys_wasm::deploy::{Deployment, Progress, Setback};
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
-use airssys_wasm::{ForgetError, Forgotten, Runtime};
 use prober_protocol::{Command, Outcome, Trap};
 use serde_json::{Value, json};
 
@@ -62,10 +63,7 @@ async fn start(topology: &str, data: &Path) -> Mesh {
 
 /// Tells a prober with a key, where it takes one, what to do.
 async fn ask(mesh: &Mesh, (service, key): (&str, Option<&str>), command: &Command) -> Value {
-    let answer = match key {
-        Some(key) => mesh.runtime.call_with_key(service, key, command.bytes(), PATIENCE).await,
-        None => mesh.runtime.call(service, command.bytes(), PATIENCE).await,
-    };
+    let answer = mesh.runtime.call((service, key), command.bytes(), PATIENCE).await;
     match serde_json::from_slice(&answer.unwrap().unwrap()).unwrap() {
         Outcome::Ok(value) => value,
         refused @ Outcome::Err(_) => panic!("{refused:?}"),
@@ -218,7 +216,7 @@ async fn a_key_whose_state_keeps_it_from_starting_is_let_in_again_with_what_wait
     assert_eq!(handled["release"], json!("one"));
     for number in 1..=3 {
         let body = json!({ "from": "b", "number": number }).to_string();
-        mesh.runtime.send_with_key("counter", "alice", body).await.unwrap();
+        mesh.runtime.send(("counter", "alice"), body).await.unwrap();
     }
     // It does not start at all: its messages are dead letters, and so are those that come later.
     while mesh.runtime.dead_letters().0 < 3 {
@@ -227,7 +225,7 @@ async fn a_key_whose_state_keeps_it_from_starting_is_let_in_again_with_what_wait
     let body = json!({ "from": "b", "number": 1 }).to_string();
     // Each is told why, and not what became of the start before.
     for _ in 0..100 {
-        let refused = mesh.runtime.call_with_key("counter", "alice", body.clone(), PATIENCE).await.unwrap_err();
+        let refused = mesh.runtime.call(("counter", "alice"), body.clone(), PATIENCE).await.unwrap_err();
         assert!(refused.to_string().contains("doubled"), "{refused}");
     }
     let forgotten = mesh.runtime.forget("counter", Some("alice"), PATIENCE).await.unwrap();
@@ -479,7 +477,7 @@ async fn a_way_back_brings_nothing_back_that_was_forgotten() {
         each(&mesh, &["c", "d"], 4, "two").await;
         forget_each(&mesh, &["a", "c"]).await;
         each(&mesh, &["c"], 1, "two").await;
-        let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+        let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
         assert_eq!(end, Progress::Live, "{settings}");
         each(&mesh, &["a"], 1, "one").await;
         each(&mesh, &["b"], 2, "one").await;
@@ -525,7 +523,7 @@ async fn who_is_suspended_serves_again_when_its_state_is_forgotten() {
         assert!(matches!(end, Progress::Suspended { turns: 2, .. }), "{settings}: {end:?}");
         assert!(mesh.status("counter").suspended);
         let body = json!({ "from": "a", "number": 1 }).to_string();
-        mesh.runtime.send_with_key("counter", "a", body).await.unwrap();
+        mesh.runtime.send(("counter", "a"), body).await.unwrap();
         forget_each(&mesh, &["a"]).await;
         if settings.contains("keyed") {
             each(&mesh, &["a"], 2, "one").await;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use airssys_tests::command::Desk;
 use airssys_tests::{Mesh, PATIENCE, builder, guest, keeping, made, read, told};
 use airssys_wasm::deploy::DeployOptions;
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::{Digest, Draft, Release, Store, StoreError};
 use tempfile::TempDir;
 
@@ -41,7 +41,7 @@ fn pair() -> TempDir {
 
 async fn sells(mesh: &Mesh) {
     for (call, answer) in CHECKOUTS {
-        let said = mesh.runtime.invoke("till", None, call, PATIENCE).await;
+        let said = mesh.runtime.invoke("till", call, PATIENCE).await;
         assert_eq!(said, Ok(Some(answer.to_owned())), "{call}");
     }
 }
@@ -181,7 +181,7 @@ async fn what_a_part_writes_is_of_the_service_and_of_its_turn() {
     fs::write(folder.path().join("whole.toml"), toml).unwrap();
     let topology = "name = \"m\"\n[root]\nintensity = 100\n[[service]]\nname = \"whole\"\nrelease = \"whole.wasm\"\n";
     let mesh = Mesh::start_in(folder, topology, &[("whole", &counting()), ("counter", &counter())], builder()).await;
-    let count = async |call: &str| mesh.runtime.invoke("whole", None, call, PATIENCE).await;
+    let count = async |call: &str| mesh.runtime.invoke("whole", call, PATIENCE).await;
     assert_eq!(count("count(false)").await, Ok(Some("ok(1)".to_owned())));
     assert_eq!(count("count(true)").await, Ok(Some("err(\"no\")".to_owned())));
     assert!(count("trap()").await.is_err());
@@ -303,7 +303,7 @@ async fn parts_of_parts_and_what_nobody_satisfies() {
              [[service]]\nname = \"whole\"\nrelease = {path:?}\nwires = {{ \"acme:shop/d\" = \"d\" }}\n"
         );
         let mesh = Mesh::start(&topology).await;
-        let paid = mesh.runtime.invoke("whole", None, "pay(3)", PATIENCE).await;
+        let paid = mesh.runtime.invoke("whole", "pay(3)", PATIENCE).await;
         assert_eq!(paid, Ok(Some("75".to_owned())));
         mesh.stop().await;
     }

@@ -174,7 +174,7 @@ async fn a_release_whose_turns_fail_is_judged_when_enough_have() {
         let mut failed = 0;
         for key in 0..KEYS {
             let body = serde_json::json!({ "from": from, "number": number }).to_string();
-            let answer = deploying.runtime.call_with_key("counter", &format!("key {key}"), body, PATIENCE).await;
+            let answer = deploying.runtime.call(("counter", &format!("key {key}")), body, PATIENCE).await;
             failed += u64::from(answer.is_err());
         }
         failed

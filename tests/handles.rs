@@ -17,7 +17,7 @@ use airssys_wasm::{InvokeError, Value, Written};
 const MARKET: &str = "name = \"m\"\n[[service]]\nname = \"carts\"\nrelease = \"@carts\"\n";
 
 async fn invoke(mesh: &Mesh, call: &str) -> Result<String, InvokeError> {
-    mesh.runtime.invoke("carts", None, call, PATIENCE).await.map(Option::unwrap_or_default)
+    mesh.runtime.invoke("carts", call, PATIENCE).await.map(Option::unwrap_or_default)
 }
 
 /// What a call answers, which is to be done.
@@ -97,19 +97,18 @@ async fn handles_lie_in_lists_and_records_and_are_texts_in_json_and_in_rust() {
     let mesh = Mesh::start(MARKET).await;
     let json = async |function: &str, arguments: &str| {
         let call = Written::Json { function, arguments };
-        mesh.runtime.invoke_json("carts", None, call, PATIENCE).await.unwrap().unwrap()
+        mesh.runtime.invoke("carts", call, PATIENCE).await.unwrap().unwrap()
     };
     let cart = json("cart.new", "[\"ann\"]").await;
     assert_eq!(json("cart.add", &format!("{{\"self\": {cart}, \"sku\": \"book\", \"qty\": 8}}")).await, "8");
     let parts: Vec<String> = serde_json::from_str(&json("split", &format!("[{cart}, 4]")).await.clone()).unwrap();
     assert_eq!(parts.len(), 4);
-    let typed = mesh.runtime.function("carts", "count").unwrap();
-    assert_eq!(typed.to_string(), "count: func(carts: list<borrow<cart>>) -> u32");
-    let count = typed.typed::<(Vec<String>,), u32>().unwrap();
+    let count = mesh.runtime.function::<(Vec<String>,), u32>("carts", "count").unwrap();
+    assert_eq!(count.to_string(), "count: func(carts: list<borrow<cart>>) -> u32");
     assert_eq!(mesh.runtime.call_typed(&count, None, &(parts.clone(),), PATIENCE).await, Ok(8));
     let values = parts.iter().map(|part| Value::String(part.clone())).collect();
-    let merge = mesh.runtime.function("carts", "cart.merge").unwrap();
-    let merged = mesh.runtime.call_values(&merge, None, &[Value::List(values)], PATIENCE).await.unwrap();
+    let values = [Value::List(values)];
+    let merged = mesh.runtime.call_values("carts", "cart.merge", &values, PATIENCE).await.unwrap();
     let Some(Value::String(merged)) = merged else { panic!("{merged:?}") };
     assert_eq!(json("count", &format!("[[{merged:?}]]")).await, "8");
     let parcel = json("pack", &format!("[{merged:?}, \"a gift\"]")).await;
@@ -153,7 +152,7 @@ const WIRED: &str = r#"
 
 /// What the one answers that has its carts elsewhere.
 async fn shopper(mesh: &Mesh, call: &str) -> Result<String, InvokeError> {
-    mesh.runtime.invoke("shopper", None, call, PATIENCE).await.map(Option::unwrap_or_default)
+    mesh.runtime.invoke("shopper", call, PATIENCE).await.map(Option::unwrap_or_default)
 }
 
 /// So many carts are dropped at last.
@@ -238,11 +237,11 @@ async fn every_strategy_ends_the_handles_of_the_release_before_and_no_others() {
         let mesh = Arc::clone(&mesh);
         async move {
             for number in (0_u32..).map(|number| number % 20) {
-                let _dropped = mesh.runtime.invoke("carts", Some(&number.to_string()), "dropped()", PATIENCE).await;
+                let _dropped = mesh.runtime.invoke(("carts", &number.to_string()), "dropped()", PATIENCE).await;
             }
         }
     });
-    let ann = async |call: &str| mesh.runtime.invoke("carts", Some("ann"), call, PATIENCE).await;
+    let ann = async |call: &str| mesh.runtime.invoke(("carts", "ann"), call, PATIENCE).await;
     let mut rolling = Rolling::default();
     rolling.batch = Portion::Percent(50.0);
     rolling.bake = Duration::from_millis(20);
@@ -283,7 +282,7 @@ async fn every_strategy_ends_the_handles_of_the_release_before_and_no_others() {
 async fn a_handle_is_of_the_actor_that_made_it() {
     for shape in ["keyed = {}", "instances = 2\npartitioned = true"] {
         let mesh = Mesh::start(&format!("{MARKET}{shape}\n")).await;
-        let call = async |key: &str, call: String| mesh.runtime.invoke("carts", Some(key), &*call, PATIENCE).await;
+        let call = async |key: &str, call: String| mesh.runtime.invoke(("carts", key), &*call, PATIENCE).await;
         let cart = call("ann", "cart.new(\"ann\")".to_owned()).await.unwrap().unwrap();
         let mut others = 0;
         for key in ["ann", "bob", "cyd", "dan", "eve", "ann"] {

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use airssys_tests::deploying::{restoring, told_of};
 use airssys_tests::{Mesh, PATIENCE, heir, keeping, read};
 use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, MemoryHandover, Progress, Setback};
+use airssys_wasm::error::Crash;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use serde_json::{Value, json};
@@ -179,9 +181,9 @@ const HANDS_NOTHING_OVER: [(&str, &str); 5] = [
 
 /// That it began without the memory of the one before, and everybody can know.
 fn began_without_memory(mesh: &Handover, deployment: &Deployment, way: &str, code: &str) {
-    let without_memory = mesh.runtime.deployment_status(deployment).without_memory.unwrap();
-    assert_eq!((without_memory.actors, without_memory.first.as_str()), (1, "counter"), "{way}");
-    let crash = without_memory.crash.as_ref().unwrap();
+    let without_memory = &told_of(&mesh.runtime, deployment)["without_memory"];
+    assert_eq!((&without_memory["actors"], &without_memory["first"]), (&json!(1), &json!("counter")), "{way}");
+    let crash: Crash = serde_json::from_value(without_memory["crash"].clone()).unwrap();
     assert_eq!(crash.code(), code, "{way}: {crash}");
     let notes = mesh.runtime.deployment_status(deployment).notes;
     assert!(notes.len() == 1 && notes[0].contains("without the memory"), "{way}: {notes:?}");
@@ -235,7 +237,7 @@ async fn a_memory_that_nobody_wants_is_not_asked_for() {
     options.memory = MemoryHandover::Never;
     let deployment = mesh.runtime.deploy("counter", mesh.release("two", "restore-fails", 0), options).await.unwrap();
     assert_eq!(deployment.ended().await, Progress::Live);
-    assert_eq!(mesh.runtime.deployment_status(&deployment).without_memory, None, "as was asked for");
+    assert_eq!(told_of(&mesh.runtime, &deployment)["without_memory"], Value::Null, "as was asked for");
     assert_eq!(mesh.count().await, who("two", 1));
     mesh.stop().await;
 }
@@ -320,7 +322,7 @@ async fn a_release_that_waits_for_ever_when_it_is_to_bring_the_state_back_is_sus
 async fn going_back_with_the_old_state_discards_what_somebody_said_may_be() {
     let mut mesh = Handover::start(TOPOLOGY, "healthy").await;
     mesh.count().await;
-    let refused = mesh.runtime.restore_state("counter", quick()).unwrap_err();
+    let refused = mesh.runtime.rollback("counter", restoring(quick())).unwrap_err();
     assert!(matches!(refused, DeployError::NoSavedState { .. }), "{refused}");
     assert_eq!(mesh.deploy(mesh.release("two", "healthy", 1)).await, Progress::Live);
     mesh.count().await;
@@ -329,7 +331,7 @@ async fn going_back_with_the_old_state_discards_what_somebody_said_may_be() {
     let end = mesh.runtime.rollback("counter", quick()).unwrap().ended().await;
     assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{end:?}");
     assert_eq!(mesh.runtime.turns_to_discard("counter"), 2);
-    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
     assert_eq!(end, Progress::Live);
     assert_eq!(mesh.state(), holds("handled", 1));
     mesh.number = 1;
@@ -345,7 +347,7 @@ async fn a_way_back_that_fails_discards_no_turn_and_counts_none_that_was_not() {
     for turns in 1..4 {
         assert_eq!(mesh.count().await.0, "two");
         assert_eq!(mesh.runtime.turns_to_discard("counter"), turns);
-        let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+        let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
         assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{end:?}");
     }
     // It may not have begun again yet.
@@ -364,7 +366,7 @@ async fn a_suspended_service_goes_on_with_the_state_from_before() {
     deployment.cancel();
     let end = deployment.ended().await;
     assert!(matches!(end, Progress::Suspended { reason: Setback::Cancelled, turns: 1, .. }), "{end:?}");
-    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
     assert_eq!(end, Progress::Live);
     assert_eq!(mesh.state(), holds("handled", 1));
     mesh.number = 1;
@@ -385,7 +387,7 @@ async fn turns_that_were_discarded_are_not_counted_again() {
     deployment.cancel();
     let end = deployment.ended().await;
     assert!(matches!(end, Progress::Suspended { reason: Setback::Cancelled, turns: 3, .. }), "{end:?}");
-    assert_eq!(mesh.runtime.restore_state("counter", quick()).unwrap().ended().await, Progress::Live);
+    assert_eq!(mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await, Progress::Live);
     // What there was before the second release can be had back still, for the one turn that it has.
     assert_eq!(mesh.runtime.turns_to_discard("counter"), 1);
     mesh.number = 2;
@@ -403,7 +405,7 @@ async fn a_suspended_service_whose_release_does_not_start_either_stays_suspended
     deployment.cancel();
     let end = deployment.ended().await;
     assert!(matches!(end, Progress::Suspended { reason: Setback::Cancelled, turns: 1, .. }), "{end:?}");
-    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
     assert!(matches!(end, Progress::Suspended { reason: Setback::NotStarted(_), turns: 1, .. }), "{end:?}");
     assert!(mesh.status("counter").suspended);
     assert_eq!(mesh.state(), holds("doubled", 4), "no turn is discarded");
@@ -424,7 +426,7 @@ async fn what_a_suspended_service_goes_on_with_stays_when_another_release_was_tr
         let Progress::Suspended { turns: discards, .. } = deployment.ended().await else { panic!("{release} stays") };
         assert_eq!(discards, turns, "all that has come since the release that is back");
     }
-    assert_eq!(mesh.runtime.restore_state("counter", quick()).unwrap().ended().await, Progress::Live);
+    assert_eq!(mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await, Progress::Live);
     assert_eq!(mesh.state(), holds("handled", 1));
     mesh.number = 1;
     assert_eq!(mesh.count().await.0, "one");
@@ -473,7 +475,7 @@ async fn each_key_of_a_pool_is_brought_over() {
     const KEYS: [&str; 8] = ["k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8"];
     let count = async |key: &str, number: u64| {
         let body = json!({ "from": "a", "number": number }).to_string();
-        mesh.runtime.call_with_key("counter", key, body, PATIENCE).await.unwrap();
+        mesh.runtime.call(("counter", key), body, PATIENCE).await.unwrap();
     };
     for key in KEYS {
         count(key, 1).await;
@@ -501,7 +503,7 @@ async fn a_pool_that_is_suspended_in_part_goes_on_with_the_states_from_before() 
     let mesh = Handover::start(&pool, "healthy").await;
     let count = async |key: &str, number: u64| {
         let body = json!({ "from": "a", "number": number }).to_string();
-        mesh.runtime.call_with_key("counter", key, body, PATIENCE).await.unwrap();
+        mesh.runtime.call(("counter", key), body, PATIENCE).await.unwrap();
     };
     for key in ["k1", "k2", "k3", "k4", "k5", "k6"] {
         count(key, 1).await;
@@ -511,7 +513,7 @@ async fn a_pool_that_is_suspended_in_part_goes_on_with_the_states_from_before() 
     count("k1", 2).await;
     deployment.cancel();
     assert!(matches!(deployment.ended().await, Progress::Suspended { turns: 1, .. }));
-    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
     assert_eq!(end, Progress::Live);
     assert_eq!(mesh.runtime.state("counter"), before);
     for key in ["k1", "k2", "k3", "k4", "k5", "k6"] {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use airssys_tests::deploying::{Deploying, quick};
+use airssys_tests::deploying::{Deploying, quick, told_of};
 use airssys_tests::{Footprint, Mesh, PATIENCE, footprint, heir, until};
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::{CallError, Crash, Fault, SendError};
@@ -276,8 +276,8 @@ async fn a_giant_snapshot_does_not_cross_to_the_host_and_its_sibling_answers() {
                 for release in both.iter().cycle().take(2 * usize::try_from(times).unwrap()) {
                     let deployment = deploying.runtime.deploy("counter", release.clone(), quick()).await.unwrap();
                     assert_eq!(deployment.ended().await, Progress::Live);
-                    let without = deploying.runtime.deployment_status(&deployment).without_memory.unwrap();
-                    let crash = without.crash.as_ref().unwrap();
+                    let crash = told_of(&deploying.runtime, &deployment)["without_memory"]["crash"].take();
+                    let crash: Crash = serde_json::from_value(crash).unwrap();
                     assert_eq!(crash.code(), "oversized", "{crash}");
                     ask(&to_counter, "counter").await;
                 }

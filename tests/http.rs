@@ -37,7 +37,7 @@ fn text(bytes: &Value) -> String {
 async fn ask(mesh: &Mesh, path: &str, body: &str) -> Result<Response, InvokeError> {
     let arguments = request("POST", path, body);
     let call = Written::Json { function: "handle", arguments: &arguments };
-    let answer = mesh.runtime.invoke_json("site", None, call, PATIENCE).await?.unwrap();
+    let answer = mesh.runtime.invoke("site", call, PATIENCE).await?.unwrap();
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let Some(response) = answer.get("ok") else { return Ok(Err(answer["err"].as_str().unwrap().to_owned())) };
     let header = |header: &Value| (header[0].as_str().unwrap().to_owned(), text(&header[1]));
@@ -57,7 +57,7 @@ async fn a_request_is_handled_by_a_component_that_never_heard_of_us() {
     assert_eq!((status, body.as_str()), (201, ""));
     // In WAVE as well.
     let call = "handle({method: \"GET\", scheme: \"https\", authority: \"a\", path-with-query: \"/seen\", headers: [], body: []})";
-    let answer = mesh.runtime.invoke("site", None, call, PATIENCE).await.unwrap().unwrap();
+    let answer = mesh.runtime.invoke("site", call, PATIENCE).await.unwrap().unwrap();
     assert_eq!(answer, "ok({status: 200, headers: [], body: [51]})", "the third request of one instance");
     mesh.stop().await;
 }
@@ -87,7 +87,7 @@ async fn what_is_no_request_is_told_and_no_guest_sees_it() {
     for (good, bad) in [("POST", "P OST"), ("shop.example:80", ""), ("/seen", "/se en"), ("x-told", "x told")] {
         let arguments = request("POST", "/seen", "").replace(good, bad);
         let call = Written::Json { function: "handle", arguments: &arguments };
-        let refused = mesh.runtime.invoke_json("site", None, call, PATIENCE).await.unwrap_err();
+        let refused = mesh.runtime.invoke("site", call, PATIENCE).await.unwrap_err();
         assert!(refused.to_string().contains("it is no request: `"), "{bad}: {refused}");
     }
     assert_eq!(body(&mesh, "/seen").await, "1");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use airssys_tests::deploying::{Deploying, Load, quick};
+use airssys_tests::deploying::{Deploying, Load, quick, restoring};
 use airssys_tests::{PATIENCE, heir};
 use airssys_wasm::command::StateFate;
 use airssys_wasm::deploy::{DeployError, DeployOptions, Deployment, Portion, Progress, Rolling, Setback, Strategy};
@@ -128,7 +128,7 @@ async fn a_key_that_is_first_written_to_meanwhile_is_brought_over_too() {
     let mesh = start(WAKEFUL, "healthy").await;
     for key in KEYS {
         // Wakes it and writes nothing.
-        let _refused = mesh.runtime.call_with_key("counter", key, "no number", PATIENCE).await.unwrap_err();
+        let _refused = mesh.runtime.call(("counter", key), "no number", PATIENCE).await.unwrap_err();
     }
     let deployment = mesh.runtime.deploy("counter", release(&mesh, "two", "init-waits", 1), quick()).await.unwrap();
     let mut told = 0;
@@ -264,9 +264,9 @@ async fn no_going_back_by_itself_discards_a_committed_turn_of_a_key() {
         let waiting = tokio::spawn({
             let runtime = Arc::clone(&mesh.runtime);
             let body = json!({ "from": "b", "number": 1 }).to_string();
-            async move { runtime.call_with_key("counter", "c", body, PATIENCE).await }
+            async move { runtime.call(("counter", "c"), body, PATIENCE).await }
         });
-        let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+        let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
         assert_eq!(end, Progress::Live, "{settings}");
         assert!(!mesh.status("counter").suspended);
         let answer: Value = serde_json::from_slice(&waiting.await.unwrap().unwrap().unwrap()).unwrap();
@@ -290,7 +290,7 @@ async fn a_suspended_key_goes_on_with_a_release_that_reads_its_state() {
     assert!(matches!(deployment.ended().await, Progress::Suspended { turns: 4, .. }));
     for key in keys {
         let body = json!({ "from": "a", "number": 3 }).to_string();
-        mesh.runtime.send_with_key("counter", key, body).await.unwrap();
+        mesh.runtime.send(("counter", key), body).await.unwrap();
     }
     assert_eq!(deploy(&mesh, release(&mesh, "three", "healthy", 1)).await, Progress::Live);
     each(&mesh, &keys, 4, "three").await;
@@ -367,7 +367,7 @@ async fn going_back_with_the_old_states_discards_what_somebody_said_may_be() {
         let mesh = start(settings, "healthy").await;
         each(&mesh, &["slept", "a", "b", "c"], 1, "one").await;
         let before = mesh.runtime.state("counter");
-        let refused = mesh.runtime.restore_state("counter", quick()).unwrap_err();
+        let refused = mesh.runtime.rollback("counter", restoring(quick())).unwrap_err();
         assert!(matches!(refused, DeployError::NoSavedState { .. }), "{refused}");
         assert_eq!(deploy(&mesh, release(&mesh, "two", "healthy", 1)).await, Progress::Live);
         each(&mesh, &["a", "b", "c"], 2, "two").await;
@@ -377,7 +377,7 @@ async fn going_back_with_the_old_states_discards_what_somebody_said_may_be() {
         let end = mesh.runtime.rollback("counter", quick()).unwrap().ended().await;
         assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{settings}: {end:?}");
         assert_eq!(mesh.runtime.turns_to_discard("counter"), 5, "{settings}");
-        let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+        let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
         assert_eq!(end, Progress::Live, "{settings}");
         let after = mesh.runtime.state("counter");
         for key in ["slept", "a", "b", "c"] {
@@ -413,7 +413,7 @@ async fn states_that_the_release_before_cannot_read_are_not_put_back() {
     each(&mesh, &["a", "b", "c"], 2, "three").await;
     assert_eq!(answers(&mesh, "z", "marked", 2).await, "three");
     let before = mesh.runtime.state("counter");
-    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
     let Progress::RolledBack { reason: Setback::NotStarted(crash) } = end else { panic!("{end:?}") };
     assert!(crash.to_string().contains("fails in marked"), "{crash}");
     assert_eq!(mesh.runtime.state("counter"), before, "nothing was put back");
@@ -433,7 +433,7 @@ async fn a_restore_that_fails_at_one_key_discards_the_turns_of_none() {
     each(&mesh, &others, 1, "two").await;
     each(&mesh, &["last"], 2, "two").await;
     assert_eq!(mesh.runtime.turns_to_discard("counter"), 8);
-    let end = mesh.runtime.restore_state("counter", quick()).unwrap().ended().await;
+    let end = mesh.runtime.rollback("counter", restoring(quick())).unwrap().ended().await;
     assert!(matches!(end, Progress::RolledBack { reason: Setback::NotStarted(_) }), "{end:?}");
     assert_eq!(mesh.runtime.turns_to_discard("counter"), 8, "what was put back is there again");
     each(&mesh, &others, 2, "two").await;
@@ -529,7 +529,7 @@ async fn a_key_that_cannot_be_brought_over_after_the_probation_keeps_its_state()
         assert!(tries < 100, "it never sleeps");
     }
     let body = json!({ "from": "a", "number": 2 }).to_string();
-    let failed = mesh.runtime.call_with_key("counter", "z", body, PATIENCE).await.unwrap_err();
+    let failed = mesh.runtime.call(("counter", "z"), body, PATIENCE).await.unwrap_err();
     assert_eq!(failed.code(), "crashed");
     assert!(failed.to_string().contains("migrate"), "{failed}");
     assert_eq!((mesh.runtime.dead_letters().0, &mesh.runtime.state("counter")["z"]), (1, &before["z"]));

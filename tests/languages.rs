@@ -42,7 +42,7 @@ struct Line {
 }
 
 async fn invoke(runtime: &Runtime, service: &str, call: &str) -> Result<Option<String>, InvokeError> {
-    runtime.invoke(service, None, call, PATIENCE).await
+    runtime.invoke(service, call, PATIENCE).await
 }
 
 /// The tests of a language.
@@ -137,7 +137,7 @@ async fn a_crash_is_one_as_any_other_and_what_it_printed_is_logged(language: &st
 
 async fn it_outlives_what_its_calls_leave_behind(language: &str) {
     let mesh = Mesh::start(&shop(&guest_in(language, "pricing"))).await;
-    let same = mesh.runtime.function("pricing", "same").unwrap().typed::<(Line,), Line>().unwrap();
+    let same = mesh.runtime.function::<(Line,), Line>("pricing", "same").unwrap();
     let name = "a line of an order".to_owned();
     let line = (Line { a: true, b: 2, c: -3, d: 4, e: -5, f: 0.5, g: 0.25, h: 'x', name },);
     // What they leave behind is more than its memory holds: an engine of JavaScript with 64 MiB ends at the 167,000th.

@@ -13,7 +13,7 @@ use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::CallError;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
-use airssys_wasm::{Function, InvokeError, Runtime, Value};
+use airssys_wasm::{InvokeError, Runtime, Value};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store, Strategy};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -81,13 +81,14 @@ async fn plainly(binary: &Path, program: &Program) -> Vec<Option<Value>> {
 
 /// The functions of a program in a mesh, and what each call of it is to give.
 #[derive(Clone)]
-struct Calls(Arc<[(Function, &'static str, Option<Value>)]>);
+struct Calls(Arc<[(&'static str, &'static str, Option<Value>)]>);
 
 impl Calls {
     async fn call(&self, runtime: &Runtime, number: usize) {
         let (function, argument, answer) = &self.0[number % self.0.len()];
         let argument = Value::String((*argument).to_owned());
-        assert_eq!(runtime.call_values(function, None, &[argument], PATIENCE).await.as_ref(), Ok(answer));
+        let told = runtime.call_values("library", function, &[argument], PATIENCE).await;
+        assert_eq!(told.as_ref(), Ok(answer));
     }
 }
 
@@ -104,10 +105,11 @@ async fn works_as_under_plain_wasmtime_under_load(language: &str, name: &str, pr
         "name = \"m\"\n[root]\nintensity = 100\n[[service]]\nname = \"library\"\nrelease = {folder:?}\n"
     ))
     .await;
-    let calls =
-        program.calls.iter().zip(plainly(&binary, program).await).map(|((function, argument), answer)| {
-            (mesh.runtime.function("library", function).unwrap(), *argument, answer)
-        });
+    let calls = program
+        .calls
+        .iter()
+        .zip(plainly(&binary, program).await)
+        .map(|((function, argument), answer)| (*function, *argument, answer));
     let calls = Calls(calls.collect());
     for number in 0..calls.0.len() {
         calls.call(&mesh.runtime, number).await;
@@ -120,7 +122,7 @@ async fn works_as_under_plain_wasmtime_under_load(language: &str, name: &str, pr
         async move { called.call(&runtime, caller + usize::try_from(number).unwrap()).await }
     });
     callers.more(50).await;
-    match mesh.runtime.invoke("library", None, "crash()", PATIENCE).await {
+    match mesh.runtime.invoke("library", "crash()", PATIENCE).await {
         Err(InvokeError::Call(CallError::Crashed(crash))) => assert_eq!(crash.code(), "trap"),
         other => panic!("{other:?}"),
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use airssys_tests::{PATIENCE, told};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::{CallError, Crash};
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeError};

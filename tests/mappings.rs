@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use airssys_tests::{Mesh, PATIENCE, read, until};
 use airssys_wasm::Runtime;
 use airssys_wasm::events::{Happening, Heard, Kind};
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -70,7 +70,7 @@ mod javascript {
     }
 
     async fn invoke(runtime: &Runtime, call: &str) -> Result<Option<String>, InvokeError> {
-        runtime.invoke("versions", None, call, PATIENCE).await
+        runtime.invoke("versions", call, PATIENCE).await
     }
 
     fn publish(data: &Path, binary: Vec<u8>, version: &str) -> Release {

@@ -33,7 +33,7 @@ const TALLY: &str = r#"
 "#;
 
 async fn invoke(runtime: &Runtime, call: &str) -> Result<Option<String>, InvokeError> {
-    runtime.invoke("tally", None, call, PATIENCE).await
+    runtime.invoke("tally", call, PATIENCE).await
 }
 
 async fn value(mesh: &Mesh, call: &str) -> String {
@@ -43,7 +43,7 @@ async fn value(mesh: &Mesh, call: &str) -> String {
 /// Keeps the service, or one of its keys, in a turn that has written, and never ends.
 async fn occupy(mesh: &Mesh, key: Option<&str>) {
     let accepted = mesh.status("tally").accepted;
-    mesh.runtime.cast("tally", key, "add-for-ever(1000)").await.unwrap();
+    mesh.runtime.cast(("tally", key), "add-for-ever(1000)").await.unwrap();
     let is_in_it = |mesh: &Mesh| {
         let status = mesh.status("tally");
         status.accepted > accepted && status.queued == 0
@@ -60,7 +60,7 @@ async fn a_query_answers_while_a_turn_runs_from_what_was_committed() {
         assert_eq!(value(&mesh, "total()").await, "7");
     }
     // What is no query waits.
-    mesh.runtime.cast("tally", None, "add(1)").await.unwrap();
+    mesh.runtime.cast("tally", "add(1)").await.unwrap();
     mesh.until("it waits", |mesh| mesh.status("tally").queued == 1).await;
     assert_eq!(value(&mesh, "total()").await, "7");
     mesh.stop().await;
@@ -206,7 +206,7 @@ async fn a_query_of_one_that_waits_for_who_asks_is_answered_and_closes_no_circle
         [(false, topology.to_owned()), (true, topology.replace("queries =", "max_queries = 0\nqueries ="))]
     {
         let mesh = Mesh::start_in(tempfile::tempdir().unwrap(), &topology, &components, builder()).await;
-        let answered = mesh.runtime.invoke("one", None, "a:b/x#f()", PATIENCE).await;
+        let answered = mesh.runtime.invoke("one", "a:b/x#f()", PATIENCE).await;
         match waits {
             false => assert_eq!(answered.unwrap().as_deref(), Some("7")),
             true => assert!(answered.unwrap_err().to_string().contains("deadlock"), "it waits in the mailbox"),

@@ -20,7 +20,7 @@ use airssys_wasm::error::{CallError, SendError};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::Answer;
 use airssys_wasm::middleware::Operation;
-use airssys_wasm::middleware::{Context, ErrorVerdict, Later, Layer, Verdict, Who};
+use airssys_wasm::middleware::{Context, ErrorVerdict, Layer, Verdict};
 use airssys_wasm::registry::Release;
 use bytes::Bytes;
 use prober_protocol::{Command, FaultKind, Trap};
@@ -48,12 +48,8 @@ struct Counting {
 }
 
 fn told(context: &Context<'_>) -> String {
-    let who = match context.who {
-        Who::Host => "the host",
-        Who::Service { address, .. } => address.as_str(),
-    };
-    let counts = if context.is_counted() { "" } else { " (uncounted)" };
-    format!("{who}: {} {}{counts}, trace {}", context.operation.name(), context.target, context.trace)
+    let who = context.sender.map_or("the host", AsRef::as_ref);
+    format!("{who}: {} {}, trace {}", context.operation, context.target, context.trace)
 }
 
 impl Layer for Counting {
@@ -70,15 +66,15 @@ impl Layer for Counting {
         seen.entries += 1;
         let entry = seen.entries;
         seen.open.insert(entry, told(context));
-        context.set_attribute(self.name, entry.to_string());
+        context.attributes.insert(self.name, entry.to_string().into());
         match entry % 16 {
             _ if !self.asks => Verdict::Continue,
-            3 => Verdict::Later(Later::new(pending())),
-            6 => Verdict::Later(Later::new(async { Verdict::Reject(CallError::Deadlock) })),
-            1 | 8 | 11 if context.may_wait() => Verdict::Later(Later::new(async {
+            3 => Verdict::Later(Box::pin(pending())),
+            6 => Verdict::Later(Box::pin(async { Verdict::Reject(CallError::Deadlock) })),
+            1 | 8 | 11 if context.may_wait => Verdict::Later(Box::pin(async {
                 yield_now().await;
                 // And it has to ask once more.
-                Verdict::Later(Later::new(async {
+                Verdict::Later(Box::pin(async {
                     yield_now().await;
                     Verdict::Continue
                 }))
@@ -90,7 +86,7 @@ impl Layer for Counting {
     fn after(&self, context: &Context<'_>, outcome: &Answer) {
         let mut seen = self.seen.lock().unwrap();
         let now = told(context);
-        let entry = context.attribute(self.name).map(|entry| entry.parse().unwrap());
+        let entry = context.attributes.get(self.name).map(|entry| entry.parse().unwrap());
         match entry.map(|entry: u64| seen.open.remove(&entry)) {
             None => seen.wrong.push(format!("{now}: what was left in the context is gone")),
             Some(None) => seen.wrong.push(format!("{now}: settled twice")),
@@ -98,7 +94,7 @@ impl Layer for Counting {
             Some(Some(_)) => {}
         }
         let how = outcome.as_ref().map_or_else(CallError::code, |_| "ok");
-        *seen.settled.entry(format!("{} {how}", context.operation.name())).or_default() += 1;
+        *seen.settled.entry(format!("{} {how}", context.operation)).or_default() += 1;
     }
 }
 
@@ -298,7 +294,7 @@ async fn one_round(random: &mut Random, asks: bool) -> BTreeMap<String, u64> {
             }
             5 => {
                 let ((to, key), command) = (goal(random), body(random).bytes());
-                let _whatever = mesh.runtime.send_with_key(&to, key.as_deref().unwrap_or("k"), command).await;
+                let _whatever = mesh.runtime.send((&to, key.as_deref().unwrap_or("k")), command).await;
             }
             _ => drop(mesh.tell("turner", &turn(random)).await),
         }
@@ -385,7 +381,7 @@ impl Layer for Brought {
 
     fn after(&self, context: &Context<'_>, outcome: &Answer) {
         let how = outcome.as_ref().map_or_else(CallError::code, |_| "ok");
-        self.0.lock().unwrap().push(format!("{} {} {how}", context.operation.name(), context.target));
+        self.0.lock().unwrap().push(format!("{} {} {how}", context.operation, context.target));
     }
 }
 

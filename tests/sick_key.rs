@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use airssys_tests::deploying::told_of;
 use airssys_tests::{Mesh, PATIENCE};
 use airssys_wasm::deploy::{DeployOptions, Progress, Setback};
 use airssys_wasm::registry::Release;
@@ -47,7 +48,7 @@ fn newer(mesh: &Mesh, binary: &str) -> Release {
 }
 
 async fn ask(mesh: &Mesh, key: &str, command: Command) -> Value {
-    let answer = mesh.runtime.call_with_key("keys", key, command.bytes(), PATIENCE).await.unwrap().unwrap();
+    let answer = mesh.runtime.call(("keys", key), command.bytes(), PATIENCE).await.unwrap().unwrap();
     serde_json::from_slice::<Value>(&answer).unwrap()["ok"].clone()
 }
 
@@ -68,14 +69,13 @@ async fn a_key_that_starts_with_neither_release_ends_no_deployment() {
             starts(&mesh, key, 100).await;
         }
         if crashes {
-            let crashed =
-                mesh.runtime.call_with_key("keys", "a-sick", Command::Trap(Trap::Panic).bytes(), PATIENCE).await;
+            let crashed = mesh.runtime.call(("keys", "a-sick"), Command::Trap(Trap::Panic).bytes(), PATIENCE).await;
             assert!(crashed.is_err(), "{crashed:?}");
         }
         let deployment = mesh.runtime.deploy("keys", newer(&mesh, "prober"), options()).await.unwrap();
         assert_eq!(deployment.ended().await, Progress::Live, "crashed: {crashes}");
-        let sick = mesh.runtime.deployment_status(&deployment).sick.unwrap();
-        assert_eq!((sick.actors, sick.first.as_str()), (1, "keys/a-sick"), "crashed: {crashes}");
+        let sick = &told_of(&mesh.runtime, &deployment)["sick"];
+        assert_eq!((&sick["actors"], &sick["first"]), (&json!(1), &json!("keys/a-sick")), "crashed: {crashes}");
         let history = mesh.runtime.history("keys");
         assert!(history.last().unwrap().notes[0].contains("keys/a-sick did not start"), "{history:?}");
         for key in ["well", "other", "third"] {
@@ -98,7 +98,7 @@ async fn a_sick_key_that_wakes_on_probation_takes_nobody_back() {
     long.probation = Duration::from_secs(5);
     let deployment = mesh.runtime.deploy("keys", newer(&mesh, "prober"), long).await.unwrap();
     assert_eq!(deployment.switched().await, Progress::Probation);
-    mesh.runtime.send_with_key("keys", "sick", Command::Count.bytes()).await.unwrap();
+    mesh.runtime.send(("keys", "sick"), Command::Count.bytes()).await.unwrap();
     let tried = Command::Increment { key: "init of keys/sick".to_owned(), by: 0 };
     // Once with each release, at least.
     let all = async {

@@ -186,7 +186,7 @@ fn it_is_looked_at_and_published_or_refused() {
         well += usize::from(release.inspect().is_ok_and(|inspected| inspected.check(&release).is_ok()));
         let toml = TOML.replace("1.0.0", &format!("1.0.{round}"));
         if let Ok(draft) = Draft::new(tried.bytes.clone(), toml) {
-            let record = store.publish(&draft).unwrap().record().clone();
+            let record = store.publish(&draft).unwrap().0;
             assert!(store.resolve(&record.to_string()).unwrap().inspect().is_ok());
             published += 1;
         }
@@ -220,7 +220,7 @@ async fn it_is_started_called_and_deployed_or_refused() {
         if let Ok(mesh) = Mesh::try_start(&alone, Runtime::builder()).await {
             started += 1;
             for call in ["run(1)", "run(4294967295)", "run(2", "quote({sku: \"book\", qty: 2, extras: {}})", "f0()"] {
-                answered += usize::from(mesh.runtime.invoke("it", None, call, CALL).await.is_ok());
+                answered += usize::from(mesh.runtime.invoke("it", call, CALL).await.is_ok());
             }
             let _answer = mesh.runtime.call("it", "hello", CALL).await;
             let _report = mesh.runtime.shutdown().await;

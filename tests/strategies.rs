@@ -14,7 +14,7 @@ use airssys_wasm::deploy::{
     DeployError, DeployOptions, NoTraffic, Portion, Progress, Rolling, Setback, Strategy, TooFewTurns,
 };
 use airssys_wasm::error::{Crash, Stage};
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::{Draft, Release, SecretKey, Store};
 use serde_json::{Value, json};
 
@@ -474,7 +474,7 @@ async fn a_canary_whose_turns_fail_more_often_goes_back() {
             for number in 1_u64.. {
                 for key in 0..KEYS {
                     let body = json!({ "from": "probe", "number": number }).to_string();
-                    if runtime.call_with_key("counter", &format!("key {key}"), body, PATIENCE).await.is_err() {
+                    if runtime.call(("counter", &format!("key {key}")), body, PATIENCE).await.is_err() {
                         failed += 1;
                     }
                 }
@@ -547,7 +547,7 @@ async fn a_later_step_is_judged_by_its_own_turns() {
             async move {
                 for key in 0..KEYS {
                     let body = json!({ "from": from, "number": number }).to_string();
-                    let _fails = runtime.call_with_key("counter", &format!("key {key}"), body, PATIENCE).await;
+                    let _fails = runtime.call(("counter", &format!("key {key}")), body, PATIENCE).await;
                 }
             }
         }

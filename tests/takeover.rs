@@ -58,7 +58,7 @@ fn who() -> String {
 }
 
 async fn answer(mesh: &Mesh, to: &str, key: &str) -> Value {
-    let answer = mesh.runtime.call_with_key(to, key, who(), PATIENCE).await.unwrap().unwrap();
+    let answer = mesh.runtime.call((to, key), who(), PATIENCE).await.unwrap().unwrap();
     serde_json::from_slice::<Value>(&answer).unwrap()["release"].clone()
 }
 
@@ -248,7 +248,7 @@ async fn members_that_ended_for_good_are_passed_over_and_told() {
             mesh.runtime.root().restart_child(ended.clone()).await.unwrap();
             // Whichever member answers.
             for key in 0..40 {
-                let answer = mesh.runtime.call_with_key("sick", &format!("k{key}"), who(), PATIENCE).await;
+                let answer = mesh.runtime.call(("sick", &format!("k{key}")), who(), PATIENCE).await;
                 assert_eq!(answer.unwrap().unwrap(), who());
             }
             mesh.stop().await;
@@ -289,7 +289,7 @@ async fn what_ended_by_itself_is_started_again_with_the_release_that_takes_over(
 async fn a_key_that_hangs_while_it_wakes_takes_the_release_that_is_deployed() {
     let more = format!("keyed = {{}}\n{HOUR}");
     let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "init = \"hang@rec:1-\"", &more))).await;
-    let waits = mesh.runtime.call_with_key("sick", "k", who(), PATIENCE);
+    let waits = mesh.runtime.call(("sick", "k"), who(), PATIENCE);
     let deploys = async {
         until_inits(&mesh, "sick/k", 1).await;
         let deployment = mesh.runtime.deploy("sick", well(&mesh, "well"), options(Strategy::InPlace)).await.unwrap();
@@ -304,7 +304,7 @@ async fn a_key_that_hangs_while_it_wakes_takes_the_release_that_is_deployed() {
 async fn a_key_that_hangs_while_it_falls_asleep_keeps_no_release_out() {
     let more = format!("keyed = {{ idle_timeout = \"10ms\" }}\n{HOUR}");
     let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "stop = \"hang@rec:1-\"", &more))).await;
-    let answer_of = mesh.runtime.call_with_key("sick", "k", Command::Count.bytes(), PATIENCE).await;
+    let answer_of = mesh.runtime.call(("sick", "k"), Command::Count.bytes(), PATIENCE).await;
     assert!(answer_of.is_ok(), "{answer_of:?}");
     let stops = Command::Increment { key: "stop of sick/k".to_owned(), by: 0 };
     let all = async {
@@ -375,7 +375,7 @@ async fn with_a_sick_member() -> Mesh {
     let more = "instances = 3\npartitioned = true";
     let mesh = Mesh::start(&format!("{TOPOLOGY}{}", sick("sick", "init = \"fault@rec:4-\"", more))).await;
     until_inits(&mesh, "sick", 3).await;
-    let crashed = mesh.runtime.call_with_key("sick", "k", Command::Trap(Trap::Panic).bytes(), PATIENCE).await;
+    let crashed = mesh.runtime.call(("sick", "k"), Command::Trap(Trap::Panic).bytes(), PATIENCE).await;
     assert!(crashed.is_err(), "{crashed:?}");
     mesh
 }

@@ -31,7 +31,7 @@ fn books(ledger: &str, wire: &str) -> String {
 /// A service under each of these addresses, which is called with the customer as the key.
 async fn enter(runtime: &Runtime, service: &str, customer: &str, sender: u32, number: u64) {
     let call = format!("enter({customer:?}, {sender}, {number})");
-    let answer = runtime.invoke(service, Some(customer), call.as_str(), PATIENCE).await;
+    let answer = runtime.invoke((service, customer), call.as_str(), PATIENCE).await;
     assert_eq!(answer, Ok(Some(format!("ok({number})"))), "{service}: {call}");
 }
 

@@ -240,7 +240,7 @@ async fn in_a_partitioned_pool_a_key_in_the_address_is_the_partition_key() {
     let sends = Command::Send { to: "pool/d".to_owned(), key: None, body: set("d").value() };
     mesh.ok("sender", &sends).await;
     for key in ["a", "b", "c", "d"] {
-        let answer = mesh.runtime.call_with_key("pool", key, Command::Get("k".to_owned()).bytes(), PATIENCE).await;
+        let answer = mesh.runtime.call(("pool", key), Command::Get("k".to_owned()).bytes(), PATIENCE).await;
         let answer: Outcome = serde_json::from_slice(&answer.unwrap().unwrap()).unwrap();
         assert_eq!(answer, Outcome::Ok(json!(key)), "each key has a state of its own, however it is named");
     }

@@ -26,7 +26,7 @@ airssys_wasm::flags!(Extras { GIFT, EXPRESS, INSURED });
 const SHOP: &str = "name = \"m\"\n[[service]]\nname = \"pricing\"\nrelease = \"@pricing\"\n";
 
 async fn invoke(mesh: &Mesh, call: &str) -> Result<Option<String>, InvokeError> {
-    mesh.runtime.invoke("pricing", None, call, PATIENCE).await
+    mesh.runtime.invoke("pricing", call, PATIENCE).await
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn values_of_every_type_come_back_in_json() {
         r#"[false,127,0,0,9007199254740993,"Infinity","NaN","\u0001",[],[],{"err":7},[0,0,""]]"#,
     ] {
         let call = Written::Json { function: "mirror", arguments: values };
-        let answer = mesh.runtime.invoke_json("pricing", None, call, PATIENCE).await;
+        let answer = mesh.runtime.invoke("pricing", call, PATIENCE).await;
         assert_eq!(answer.map(Option::unwrap_or_default).as_deref(), Ok(values));
     }
     mesh.stop().await;
@@ -79,7 +79,7 @@ async fn what_is_no_call_is_told_by_its_place_and_nothing_is_sent() {
 #[tokio::test]
 async fn a_function_is_called_with_the_types_of_its_interface() {
     let mesh = Mesh::start(SHOP).await;
-    let quote = mesh.runtime.function("pricing", "quote").unwrap().typed::<(Order,), Result<Price, Problem>>().unwrap();
+    let quote = mesh.runtime.function::<(Order,), Result<Price, Problem>>("pricing", "quote").unwrap();
     let ask = async |sku: &str, qty, extras| {
         let order = Order { sku: sku.to_owned(), qty, extras, note: Some("für dich".to_owned()) };
         mesh.runtime.call_typed(&quote, None, &(order,), PATIENCE).await.unwrap()
@@ -90,14 +90,14 @@ async fn a_function_is_called_with_the_types_of_its_interface() {
     assert_eq!(ask("book", 2, Extras::GIFT | Extras::INSURED).await, Ok(price));
     assert_eq!(ask("car", 1, Extras::empty()).await, Err(Problem::UnknownSku("car".to_owned())));
     assert_eq!(ask("", 1, Extras::empty()).await, Err(Problem::Closed));
-    let same = mesh.runtime.function("pricing", "same").unwrap().typed::<(Line,), Line>().unwrap();
+    let same = mesh.runtime.function::<(Line,), Line>("pricing", "same").unwrap();
     let line = Line { a: true, b: 2, c: -3, d: 4, e: -5, f: 0.5, g: 0.1, h: '€', name: "a line".to_owned() };
     let back = mesh.runtime.call_typed(&same, None, &(line.clone(),), PATIENCE).await;
     assert_eq!(back, Ok(line));
-    let ping = mesh.runtime.function("pricing", "ping").unwrap().typed::<(), ()>().unwrap();
+    let ping = mesh.runtime.function::<(), ()>("pricing", "ping").unwrap();
     assert_eq!(mesh.runtime.call_typed(&ping, None, &(), PATIENCE).await, Ok(()));
     // Types that differ are told before anything is called.
-    let differs = mesh.runtime.function("pricing", "same").unwrap().typed::<(Order,), Line>().unwrap_err();
+    let differs = mesh.runtime.function::<(Order,), Line>("pricing", "same").unwrap_err();
     let InvokeError::Misfit(misfit) = differs else { panic!("{differs}") };
     assert_eq!((misfit.at(), mesh.status("pricing").handled), ("/line/a", 5));
     mesh.stop().await;
@@ -106,7 +106,6 @@ async fn a_function_is_called_with_the_types_of_its_interface() {
 #[tokio::test]
 async fn a_function_is_called_with_values() {
     let mesh = Mesh::start(SHOP).await;
-    let quote = mesh.runtime.function("pricing", "acme:shop/pricing#quote").unwrap();
     let named = |name: &str, value| (name.to_owned(), value);
     let order = |qty| {
         Value::Record(vec![
@@ -116,12 +115,13 @@ async fn a_function_is_called_with_values() {
             named("note", Value::Option(None)),
         ])
     };
-    let call = async |order| mesh.runtime.call_values(&quote, None, &[order], PATIENCE).await;
+    let quote = "acme:shop/pricing#quote";
+    let call = async |order| mesh.runtime.call_values("pricing", quote, &[order], PATIENCE).await;
     let Ok(Some(Value::Result(Ok(Some(price))))) = call(order(Value::U32(3))).await else { panic!("no price") };
     assert!(matches!(&*price, Value::Record(fields) if fields[0] == named("cents", Value::U64(297))), "{price:?}");
     let refused = call(order(Value::U8(3))).await.unwrap_err();
     assert!(refused.to_string().starts_with("`order`: record { sku: string, qty: u32"), "{refused}");
-    assert_eq!(mesh.runtime.function("pricing", "price").unwrap_err().code(), "no-call");
+    assert_eq!(mesh.runtime.function::<(), ()>("pricing", "price").unwrap_err().code(), "no-call");
     mesh.stop().await;
 }
 

@@ -95,11 +95,12 @@ async fn a_value_of_any_type_comes_back_over_a_wire_as_it_went() {
             components.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
         let mesh = Mesh::start_in(tempfile::tempdir().unwrap(), &topology, &files, Runtime::builder()).await;
         for (at, ty) in types.iter().enumerate() {
-            let pass = mesh.runtime.function(&format!("pass{at}"), "pass").unwrap();
+            let passing = format!("pass{at}");
             for _ in 0..values {
                 let value = ty.value(&mut random);
                 let pad = Value::Tuple(vec![Value::U64(u64::MAX); PAD]);
-                let back = mesh.runtime.call_values(&pass, None, &[value.clone(), Value::U8(7), pad], PATIENCE).await;
+                let arguments = [value.clone(), Value::U8(7), pad];
+                let back = mesh.runtime.call_values(&passing, "pass", &arguments, PATIENCE).await;
                 let went = Value::Tuple(vec![value, Value::U8(7)]);
                 assert_eq!(back, Ok(Some(went)), "{ty:?}");
             }

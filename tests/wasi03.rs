@@ -19,7 +19,7 @@ use std::sync::Arc;
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, builder, guest, told, with_guests};
 use airssys_wasm::deploy::{Progress, Strategy};
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 
 /// Async functions: one gives a text, one gives many values, one waits for nothing that ever comes.
@@ -57,7 +57,7 @@ const TOPOLOGY: &str = "name = \"m\"\n[root]\nintensity = 100\n[[service]]\nname
 
 /// The answer in WAVE, or why there is none.
 async fn invoke(mesh: &Mesh, call: &str) -> String {
-    match mesh.runtime.invoke("a", None, call, PATIENCE).await {
+    match mesh.runtime.invoke("a", call, PATIENCE).await {
         Ok(answer) => answer.unwrap_or_default(),
         Err(error) => error.to_string(),
     }
@@ -250,7 +250,7 @@ async fn one_calls_another_over_a_wire() {
     let topology = with_guests(topology);
     let mesh = Mesh::start_in(folder, &topology, &[("asker", &wat::parse_str(ASKER).unwrap())], builder()).await;
     for count in 1..=20 {
-        let answer = mesh.runtime.invoke("asker", None, "ask()", PATIENCE).await.unwrap();
+        let answer = mesh.runtime.invoke("asker", "ask()", PATIENCE).await.unwrap();
         assert_eq!(answer, Some(count.to_string()));
     }
     mesh.runtime.shutdown().await;

@@ -6,7 +6,7 @@
 use airssys_tests::{Mesh, PATIENCE, builder, guest, read};
 use airssys_wasm::deploy::{DeployOptions, Progress};
 use airssys_wasm::error::CallError;
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::Release;
 use airssys_wasm::{InvokeError, Runtime};
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ const WIRED: &str = "name = \"m\"\n[root]\nintensity = 100\n\
     [[service]]\nname = \"till\"\nrelease = \"@till\"\nwires = { \"acme:shop/pricing\" = \"pricing\" }\n";
 
 async fn invoke(runtime: &Runtime, call: &str) -> Result<Option<String>, InvokeError> {
-    runtime.invoke("till", None, call, PATIENCE).await
+    runtime.invoke("till", call, PATIENCE).await
 }
 
 async fn result(mesh: &Mesh, call: &str) -> String {

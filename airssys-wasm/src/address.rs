@@ -32,7 +32,7 @@ pub const MAX_KEY: usize = 256;
 ///
 /// let address: Address = "carts/alice".parse()?;
 /// assert_eq!((address.service(), address.key()), ("carts", Some("alice")));
-/// assert_eq!(address.as_str(), "carts/alice");
+/// assert_eq!(address.as_ref(), "carts/alice");
 /// assert!(matches!("/alice".parse::<Address>(), Err(AddressError::Service { .. })));
 /// # Ok::<_, AddressError>(())
 /// ```
@@ -132,20 +132,38 @@ impl Address {
     }
 
     /// The service's name.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::address::Address;
+    ///
+    /// assert_eq!("carts/alice".parse::<Address>()?.service(), "carts");
+    /// # Ok::<_, airssys_wasm::address::AddressError>(())
+    /// ```
     #[must_use]
     pub fn service(&self) -> &str {
         &self.text[..self.service]
     }
 
     /// The key, where it has one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::address::Address;
+    ///
+    /// assert_eq!("carts/alice".parse::<Address>()?.key(), Some("alice"));
+    /// assert_eq!("carts".parse::<Address>()?.key(), None);
+    /// # Ok::<_, airssys_wasm::address::AddressError>(())
+    /// ```
     #[must_use]
     pub fn key(&self) -> Option<&str> {
         self.text.get(self.service + 1..)
     }
 
     /// The whole, as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 }
@@ -160,6 +178,12 @@ impl std::str::FromStr for Address {
             Some(key) => service.with_key(key),
             None => Ok(service),
         }
+    }
+}
+
+impl AsRef<str> for Address {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 

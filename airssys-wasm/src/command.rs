@@ -27,6 +27,7 @@ pub use crate::engine::{
 };
 pub use crate::error::handle::{DeadHandle, HandleDeath};
 pub use crate::events::event::NoSuchKind;
+pub use crate::hint::act::Act;
 pub use crate::limits::{Amount, Limits, OutOfRange};
 pub use crate::listener::ListenError;
 pub use crate::registry::adapt::Adapted;
@@ -35,6 +36,7 @@ pub use crate::registry::inspected::Inspected;
 pub use crate::registry::keys::{Seal, Untrusted};
 pub use crate::registry::manifest::Memory;
 pub use crate::registry::reference::Reference;
+pub use crate::runtime::{ForgetError, Forgotten};
 pub use crate::state::{Damage, KeptState, StateError, StateFile, Survey};
 pub use crate::topology::declared::{Actors, DeclaredListener, Intensity};
 pub use crate::topology::folders::FolderError;

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
 
-use crate::hint::{Hint, Hinted};
+use crate::hint::{Coded, Hint};
 
 /// Something wrong in a file that people write.
 ///
@@ -54,7 +54,11 @@ impl ConfigError {
     }
 }
 
-impl Hinted for ConfigError {
+impl Coded for ConfigError {
+    fn code(&self) -> &'static str {
+        "config"
+    }
+
     fn hint(&self) -> Option<Hint> {
         self.hint.clone().some()
     }

@@ -23,7 +23,7 @@
 //!
 //! use airssys_wasm::deploy::{DeployOptions, Progress};
 //! use airssys_wasm::events::{Heard, Kind};
-//! use airssys_wasm::hint::{Coded, Hinted};
+//! use airssys_wasm::hint::Coded;
 //! use airssys_wasm::message::Answer;
 //! use airssys_wasm::middleware::{Context, Layer};
 //! use airssys_wasm::registry::{Draft, SecretKey, Store};
@@ -61,7 +61,7 @@
 //!         let component = std::fs::read(folder.join(name).with_extension("wasm"))?;
 //!         let mut draft = Draft::new(component, format!("name = \"{name}\"\nversion = \"{version}\"\n"))?;
 //!         draft.sign(&key);
-//!         println!("{} is published", store.publish(&draft)?.record());
+//!         println!("{} is published", store.publish(&draft)?.0);
 //!     }
 //!     let topology = |echo: &str| {
 //!         let file = folder.join("airssys.toml");
@@ -88,7 +88,7 @@
 //!     // Messages of bytes, to a service that handles them, and a call of a function that a component exports.
 //!     runtime.send("echo", "no answer is waited for").await?;
 //!     assert_eq!(runtime.call("echo", "hello", PATIENCE).await?.as_deref(), Some(b"hello".as_slice()));
-//!     let add = runtime.function("adder", "add")?.typed::<(u32, u32), u32>()?;
+//!     let add = runtime.function::<(u32, u32), u32>("adder", "add")?;
 //!     assert_eq!(runtime.call_typed(&add, None, &(2, 3), PATIENCE).await?, 5);
 //!
 //!     // What goes wrong has a word for programs, and often a hint for people.
@@ -125,8 +125,8 @@
 //!
 //! # Errors
 //!
-//! An error has a text for people. Most have a stable [`code`](hint::Coded::code), and say what to do about it
-//! ([`hint`](hint::Hinted::hint)). The variants of an enum are for programs that do something else for each. What
+//! An error has a text for people, a stable [`code`](hint::Coded::code), and says what to do about it
+//! ([`hint`](hint::Coded::hint)). The variants of an enum are for programs that do something else for each. What
 //! stands in a variant and has no page here is a cause: its text says all there is.
 //!
 //! # Features
@@ -175,12 +175,10 @@ mod wire;
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
-pub use apply::{
-    Applied, ApplyError, Function, InvokeError, RuntimeError, ServiceStop, StopError, TypedFunction, Written,
-};
+pub use apply::{Applied, ApplyError, Function, InvokeError, RuntimeError, StopError, Written};
 pub use config_file::ConfigError;
 pub use engine::Value;
-pub use runtime::{ForgetError, Forgotten, ListenerStatus, Runtime, RuntimeBuilder, ServiceStatus};
+pub use runtime::{ListenerStatus, Runtime, RuntimeBuilder, ServiceStatus};
 pub use shown::shown;
 #[doc(hidden)]
 pub use typed::typed_flags;

@@ -34,6 +34,47 @@ use crate::typed::FunctionType;
 /// ```
 pub type Answer = Result<Option<Bytes>, CallError>;
 
+/// Whom a message is for: an address, and with it, as a pair, a key. The key chooses the actor of a service that has
+/// one a key, and the member of a pool that is partitioned.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("keyed = {}", async |runtime, _| {
+/// use airssys_wasm::message::To;
+///
+/// // The same actor, twice.
+/// for to in [To::from("echo/alice"), To::from(("echo", "alice"))] {
+///     runtime.send(to, "hello").await?;
+/// }
+/// assert_eq!(runtime.services()[0].keys, 1);
+/// # Ok(()) });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct To<'a> {
+    pub(crate) address: &'a str,
+    pub(crate) key: Option<&'a str>,
+}
+
+impl<'a, A: AsRef<str> + ?Sized> From<&'a A> for To<'a> {
+    fn from(address: &'a A) -> Self {
+        Self { address: address.as_ref(), key: None }
+    }
+}
+
+impl<'a, A: AsRef<str> + ?Sized, K: AsRef<str> + ?Sized> From<(&'a A, &'a K)> for To<'a> {
+    fn from((address, key): (&'a A, &'a K)) -> Self {
+        Self { address: address.as_ref(), key: Some(key.as_ref()) }
+    }
+}
+
+impl<'a, A: AsRef<str> + ?Sized> From<(&'a A, Option<&'a str>)> for To<'a> {
+    fn from((address, key): (&'a A, Option<&'a str>)) -> Self {
+        Self { address: address.as_ref(), key }
+    }
+}
+
 /// A message under way.
 #[derive(Debug)]
 pub(crate) struct Envelope {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use airssys_wasm::middleware::Operation;
 ///
-/// assert_eq!(Operation::Publish.name(), "publish");
+/// assert_eq!(Operation::Publish.to_string(), "publish");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -41,8 +41,7 @@ pub enum Operation {
 
 impl Operation {
     /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Send => "send",
             Self::Call => "call",

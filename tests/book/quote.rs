@@ -13,7 +13,7 @@ use exports::acme::shop::pricing::{Extras, Order, Price, Problem};
 airssys_wasm::flags!(Extras { GIFT, EXPRESS, INSURED });
 
 pub async fn ask(runtime: &Runtime, sku: &str) -> Result<Result<Price, Problem>, InvokeError> {
-    let quote = runtime.function("pricing", "quote")?.typed::<(Order,), Result<Price, Problem>>()?;
+    let quote = runtime.function::<(Order,), Result<Price, Problem>>("pricing", "quote")?;
     let order = Order { sku: sku.to_owned(), qty: 2, extras: Extras::GIFT, note: None };
     runtime.call_typed(&quote, None, &(order,), Duration::from_secs(5)).await
 }

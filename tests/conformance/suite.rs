@@ -195,8 +195,9 @@ async fn deploy(mesh: &Mesh, language: Language, who: Who, schema: u32, ends: En
     match ends {
         Ends::Live => assert_eq!(ended, Progress::Live),
         Ends::Fails(said) => {
-            let setback = ended.setback().unwrap_or_else(|| panic!("{ended:?}")).to_string();
-            assert!(matches!(ended, Progress::RolledBack { .. }) && setback.contains(said), "{ended:?}: {setback}");
+            let Progress::RolledBack { reason } = &ended else { panic!("{ended:?}") };
+            let setback = reason.to_string();
+            assert!(setback.contains(said), "{ended:?}: {setback}");
         }
     }
 }

@@ -12,7 +12,7 @@ use airssys_wasm::RuntimeError;
 use airssys_wasm::command::{KeptState, StateFile};
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::CallError;
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use serde_json::json;
 
 use super::{ALONE, Services, Spoiled, States, bases, seeds, services, spoiled};
@@ -189,15 +189,15 @@ async fn a_key_whose_state_is_damaged_is_suspended_alone_and_goes_on_when_it_is_
     };
     for key in ["a", "e"] {
         for service in ["counter", "pool"] {
-            let answered = runtime.call_with_key(service, key, body(), PATIENCE).await;
+            let answered = runtime.call((service, key), body(), PATIENCE).await;
             assert!(answered.is_ok(), "{service}/{key}: {answered:?}");
             assert_eq!(handled(service, key), Some(8));
         }
     }
     // What is sent to a place that is suspended waits; a pool's keys have a mailbox together.
-    runtime.send_with_key("counter", "c", body()).await.unwrap();
+    runtime.send(("counter", "c"), body()).await.unwrap();
     runtime.send("single", body()).await.unwrap();
-    let refused = runtime.call_with_key("pool", "c", body(), PATIENCE).await.unwrap_err();
+    let refused = runtime.call(("pool", "c"), body(), PATIENCE).await.unwrap_err();
     let CallError::Crashed(crash) = &refused else { panic!("{refused}") };
     assert!(crash.code() == "state-damaged" && crash.hint().is_some(), "{refused}");
 
@@ -213,7 +213,7 @@ async fn a_key_whose_state_is_damaged_is_suspended_alone_and_goes_on_when_it_is_
     }
     let waits = |service: &str| deploying.status(service).queued;
     assert_eq!((waits("counter"), waits("single"), waits("pool")), (1, 1, 0));
-    let answered = runtime.call_with_key("counter", "a", body(), PATIENCE).await.unwrap().unwrap();
+    let answered = runtime.call(("counter", "a"), body(), PATIENCE).await.unwrap().unwrap();
     assert!(String::from_utf8_lossy(&answered).contains("two"));
     assert_eq!((handled("counter", "c"), handled("single", "")), (None, None));
 
@@ -221,7 +221,7 @@ async fn a_key_whose_state_is_damaged_is_suspended_alone_and_goes_on_when_it_is_
     for (service, key) in [("counter", Some("c")), ("single", None)] {
         let forgotten = runtime.forget(service, key, PATIENCE).await.unwrap();
         assert_eq!((forgotten.values, forgotten.waiting), (0, 1), "{service}");
-        let answered = runtime.call_with_key(service, "c", body(), PATIENCE).await;
+        let answered = runtime.call((service, "c"), body(), PATIENCE).await;
         assert!(answered.is_ok(), "{service}: {answered:?}");
         assert_eq!(handled(service, key.unwrap_or_default()), Some(2), "{service}");
     }
@@ -234,7 +234,7 @@ async fn a_key_whose_state_is_damaged_is_suspended_alone_and_goes_on_when_it_is_
     put_back("pool");
     let deploying = Deploying::start_kept(KINDS, folder).await;
     for (service, handled) in [("counter", 3), ("pool", 8), ("single", 3)] {
-        let answered = deploying.runtime.call_with_key(service, "c", body(), PATIENCE).await;
+        let answered = deploying.runtime.call((service, "c"), body(), PATIENCE).await;
         assert!(answered.is_ok(), "{service}: {answered:?}");
         let states = deploying.runtime.state(service);
         let key = if service == "single" { "" } else { "c" };

@@ -60,7 +60,7 @@ async fn an_answer_that_is_no_value_is_a_crash_and_takes_nothing_of_the_host() {
         );
         let wit = format!("package a:b; world it {{ export lie: func() -> {ty}; export fine: func() -> u32; }}");
         let mesh = hosted(&made::component(&wit, &core)).await;
-        let call = async |call: &str| mesh.runtime.invoke("it", None, call, PATIENCE).await;
+        let call = async |call: &str| mesh.runtime.invoke("it", call, PATIENCE).await;
         let (told, most) = peak(call("lie()")).await;
         match told {
             Err(InvokeError::Call(CallError::Crashed(crash))) => {
@@ -104,8 +104,8 @@ async fn a_type_that_is_larger_than_anybody_writes_takes_nothing_of_the_host() {
         }
         let (mesh, most) = peak(hosted(&component)).await;
         assert!(most < KEPT + 16 * MEBI, "2^{levels}: {} MiB to host it", most / MEBI);
-        assert_eq!(mesh.runtime.invoke("it", None, "fine()", PATIENCE).await, Ok(Some("7".to_owned())));
-        let (_answer, most) = peak(mesh.runtime.invoke("it", None, "big()", PATIENCE)).await;
+        assert_eq!(mesh.runtime.invoke("it", "fine()", PATIENCE).await, Ok(Some("7".to_owned())));
+        let (_answer, most) = peak(mesh.runtime.invoke("it", "big()", PATIENCE)).await;
         assert!(most < KEPT, "2^{levels}: {} MiB to call it", most / MEBI);
         mesh.stop().await;
     }
@@ -119,7 +119,7 @@ async fn a_call_that_is_nested_without_end_is_no_call_and_nothing_is_sent() {
         (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
         (func (export \"take\") (param i32 i32) (result i32) (local.get 1)))";
     let mesh = hosted(&made::component(wit, core)).await;
-    assert_eq!(mesh.runtime.invoke("it", None, "take([[some((1))], []])", PATIENCE).await, Ok(Some("2".to_owned())));
+    assert_eq!(mesh.runtime.invoke("it", "take([[some((1))], []])", PATIENCE).await, Ok(Some("2".to_owned())));
     for (open, close) in
         [("(", ")"), ("[", "]"), ("some(", ")"), ("{a: ", "}"), ("ok(", ")"), ("a(", ")"), ("[[], ", "]")]
     {
@@ -127,7 +127,7 @@ async fn a_call_that_is_nested_without_end_is_no_call_and_nothing_is_sent() {
             for closed in [true, false] {
                 let end = if closed { close.repeat(deep) } else { String::new() };
                 let text = format!("take({}{end})", open.repeat(deep));
-                let (told, most) = peak(mesh.runtime.invoke("it", None, text.as_str(), PATIENCE)).await;
+                let (told, most) = peak(mesh.runtime.invoke("it", text.as_str(), PATIENCE)).await;
                 assert!(matches!(told, Err(InvokeError::NoCall(_))), "{open} {deep}: {told:?}");
                 assert!(most < KEPT, "{open} {deep}: {} MiB", most / MEBI);
             }
@@ -146,10 +146,9 @@ async fn arguments_are_as_long_as_a_message_may_be() {
         (func (export \"cabi_realloc\") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
         (func (export \"take\") (param i32 i32) (result i32) (local.get 1)))";
     let mesh = hosted(&made::component(wit, core)).await;
-    let take = mesh.runtime.function("it", "take").unwrap();
     let call = async |length: usize| {
         let bytes = Value::List(vec![Value::U8(1); length]);
-        mesh.runtime.call_values(&take, None, &[bytes], PATIENCE).await
+        mesh.runtime.call_values("it", "take", &[bytes], PATIENCE).await
     };
     let most = 1 << 20;
     assert_eq!(call(most - 64).await, Ok(Some(Value::U32(most as u32 - 64))));
@@ -159,7 +158,8 @@ async fn arguments_are_as_long_as_a_message_may_be() {
     }
     // One that no type has, and that is not written into the error.
     let deep = (0..10_000).fold(Value::Bool(true), |of, _| Value::Option(Some(Box::new(of))));
-    let refused = mesh.runtime.call_values(&take, None, std::slice::from_ref(&deep), PATIENCE).await.unwrap_err();
+    let deep = std::slice::from_ref(&deep);
+    let refused = mesh.runtime.call_values("it", "take", deep, PATIENCE).await.unwrap_err();
     assert!(matches!(&refused, InvokeError::NoCall(_)) && refused.to_string().len() < 1_000, "{refused}");
     mesh.stop().await;
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use airssys_tests::calling::Callers;
-use airssys_tests::deploying::quick;
+use airssys_tests::deploying::{quick, restoring};
 use airssys_tests::{Mesh, PATIENCE, keeping};
 use airssys_wasm::deploy::{Portion, Progress, Rolling, Setback, Strategy};
 use airssys_wasm::error::CallError;
@@ -20,7 +20,7 @@ fn keyed(rules: &str) -> String {
 }
 
 async fn ask(runtime: &Runtime, key: &str, call: &str) -> String {
-    let answered = runtime.invoke("tally", Some(key), call, PATIENCE).await;
+    let answered = runtime.invoke(("tally", key), call, PATIENCE).await;
     answered.unwrap_or_else(|why| panic!("{key}: {call}: {why}")).unwrap()
 }
 
@@ -42,7 +42,7 @@ async fn a_query_of_a_key_answers_while_its_turn_runs_from_what_was_committed_th
         assert_eq!(ask(&mesh.runtime, "b", "total()").await, "9");
     }
     // What is no query waits, behind the turn of its own key alone.
-    mesh.runtime.cast("tally", Some("a"), "add(1)").await.unwrap();
+    mesh.runtime.cast(("tally", "a"), "add(1)").await.unwrap();
     mesh.until("it waits", |mesh| mesh.status("tally").queued == 1).await;
     assert_eq!(ask(&mesh.runtime, "a", "total()").await, "7");
     assert_eq!(ask(&mesh.runtime, "b", "add(1)").await, "10");
@@ -61,7 +61,7 @@ async fn a_query_wakes_no_key_and_has_no_effects_there() {
         let told = ask(&mesh.runtime, key, "meddle()").await;
         assert_eq!(told.matches("a query has no effects").count(), 7, "{told}");
     }
-    match mesh.runtime.invoke("tally", Some("a"), "crash()", PATIENCE).await {
+    match mesh.runtime.invoke(("tally", "a"), "crash()", PATIENCE).await {
         Err(InvokeError::Call(CallError::Crashed(_))) => {}
         other => panic!("{other:?}"),
     }
@@ -103,7 +103,7 @@ async fn a_child_is_asked_beside_its_turn_as_long_as_it_is_there() {
         "[[service]]\n    name = \"overseer\"\n    release = \"@overseer\"\n    grants = { spawn = [\"tally/*\"] }\n";
     let tally = TALLY.replace("shutdown =", "spawned = {}\n    shutdown =");
     let mesh = Mesh::start(&format!("{tally}{overseer}")).await;
-    let total = async || mesh.runtime.invoke("tally", Some("a"), "total()", PATIENCE).await;
+    let total = async || mesh.runtime.invoke(("tally", "a"), "total()", PATIENCE).await;
     assert!(total().await.is_err());
     mesh.ok("overseer", &Command::Spawn { service: "tally".into(), name: "a".into() }).await;
     assert_eq!(ask(&mesh.runtime, "a", "add(7)").await, "7");
@@ -122,7 +122,7 @@ async fn a_query_that_crashes_on_probation_brings_the_release_before_back() {
         [("one", TALLY, None), ("waits", &waits, None), ("awake", &awake, Some("a")), ("sleeps", &sleeps, Some("a"))]
     {
         let mesh = Mesh::start(topology).await;
-        let ask = async |call: &str| mesh.runtime.invoke("tally", key, call, PATIENCE).await;
+        let ask = async |call: &str| mesh.runtime.invoke(("tally", key), call, PATIENCE).await;
         assert_eq!(ask("add(7)").await.unwrap().as_deref(), Some("7"), "{how}");
         let mut options = quick();
         options.probation = PATIENCE;
@@ -250,7 +250,7 @@ async fn a_key_that_has_slept_since_another_schema_came_brings_its_state_over_be
         }
     });
     askers.more(10).await;
-    assert_eq!(mesh.runtime.restore_state("tally", quick()).unwrap().ended().await, Progress::Live);
+    assert_eq!(mesh.runtime.rollback("tally", restoring(quick())).unwrap().ended().await, Progress::Live);
     for key in ["a", "b"] {
         assert_eq!(ask(&mesh.runtime, key, "total()").await, "7");
     }

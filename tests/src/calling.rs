@@ -27,7 +27,7 @@ impl Callers {
             async move {
                 let at = 3 * caller + usize::try_from(number).expect("calls can be counted");
                 let (service, call, answer) = &calls[at % calls.len()];
-                assert_eq!(runtime.invoke(service, None, call.as_str(), PATIENCE).await, Ok(answer.clone()), "{call}");
+                assert_eq!(runtime.invoke(service, call.as_str(), PATIENCE).await, Ok(answer.clone()), "{call}");
             }
         })
     }

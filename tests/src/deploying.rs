@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use airssys_wasm::deploy::DeployOptions;
+use airssys_wasm::deploy::{DeployOptions, Deployment};
 use airssys_wasm::registry::Release;
 use airssys_wasm::{Runtime, RuntimeBuilder};
 use serde_json::{Value, json};
@@ -47,6 +47,19 @@ pub fn quick() -> DeployOptions {
     options.probation = Duration::from_millis(200);
     options.handover_deadline = Duration::from_secs(20);
     options
+}
+
+/// The same, for a way back that restores the state.
+#[must_use]
+pub fn restoring(mut options: DeployOptions) -> DeployOptions {
+    options.restore_state = true;
+    options
+}
+
+/// A deployment as it is told in JSON.
+#[must_use]
+pub fn told_of(runtime: &Runtime, deployment: &Deployment) -> Value {
+    serde_json::to_value(runtime.deployment_status(deployment)).unwrap()
 }
 
 /// What the actors of a service keep, by key of the actor, then by name.
@@ -148,7 +161,7 @@ impl Deploying {
     /// Nothing is answered.
     pub async fn ask_key(&self, key: &str, from: &str, number: u64) -> Value {
         let body = json!({ "from": from, "number": number }).to_string();
-        let answer = self.runtime.call_with_key("counter", key, body, PATIENCE).await.unwrap().unwrap();
+        let answer = self.runtime.call(("counter", key), body, PATIENCE).await.unwrap().unwrap();
         serde_json::from_slice(&answer).unwrap()
     }
 
@@ -243,7 +256,7 @@ impl Load {
                     let body =
                         json!({ "from": format!("sender {sender}"), "number": number, "plain": true }).to_string();
                     for key in &keys {
-                        runtime.send_with_key("counter", key, body.clone()).await.unwrap();
+                        runtime.send(("counter", key), body.clone()).await.unwrap();
                         sent.fetch_add(1, Ordering::Relaxed);
                     }
                 }

@@ -153,7 +153,7 @@ async fn what_was_acknowledged_is_there_after_120_ends_under_load() {
             tokio::spawn(async move {
                 let mut last = 1;
                 while !stop.load(Ordering::Relaxed) {
-                    match mesh.runtime.invoke("a", None, "add(2)", PATIENCE).await {
+                    match mesh.runtime.invoke("a", "add(2)", PATIENCE).await {
                         Ok(sum) => {
                             let sum: u64 = sum.unwrap().parse().unwrap();
                             assert!(sum > last, "{sum} after {last}");

@@ -24,7 +24,7 @@ async fn ask(mesh: &Mesh, path: &str, body: &str) -> Result<(u64, String), Strin
         "headers": [], "body": body.as_bytes()}]);
     let request = request.to_string();
     let call = Written::Json { function: "handle", arguments: &request };
-    let answer = mesh.runtime.invoke_json("a", None, call, PATIENCE).await.map_err(|error| error.to_string())?;
+    let answer = mesh.runtime.invoke("a", call, PATIENCE).await.map_err(|error| error.to_string())?;
     let answer: Value = serde_json::from_str(&answer.unwrap()).unwrap();
     let Some(response) = answer.get("ok") else { return Err(answer["err"].as_str().unwrap().to_owned()) };
     let bytes = response["body"].as_array().unwrap().iter().map(|byte| u8::try_from(byte.as_u64().unwrap()).unwrap());

@@ -65,7 +65,7 @@ fn keys_of(mesh: &Mesh) -> Vec<String> {
 }
 
 async fn entered(mesh: &Mesh, call: &str) -> String {
-    mesh.runtime.invoke("desk", None, call, PATIENCE).await.unwrap_or_else(|why| panic!("{call}: {why}")).unwrap()
+    mesh.runtime.invoke("desk", call, PATIENCE).await.unwrap_or_else(|why| panic!("{call}: {why}")).unwrap()
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ async fn a_key_may_call_another_one_of_its_service_and_not_itself() {
         [[service]]\nname = \"one\"\nrelease = \"one.wasm\"\nkeyed = {}\nwires = { \"a:b/y\" = \"one/b\" }\n";
     let one = wat::parse_str(CALLS_ANOTHER_KEY).unwrap();
     let mesh = Mesh::start_in(tempfile::tempdir().unwrap(), topology, &[("one", &one)], builder()).await;
-    let asks = async |key: &str| mesh.runtime.invoke("one", Some(key), "a:b/x#f()", PATIENCE).await;
+    let asks = async |key: &str| mesh.runtime.invoke(("one", key), "a:b/x#f()", PATIENCE).await;
     assert_eq!(asks("a").await.unwrap().as_deref(), Some("7"));
     match asks("b").await {
         Err(InvokeError::Call(CallError::Crashed(crash))) => assert_eq!(

@@ -54,7 +54,7 @@ async fn a_key_that_is_suspended_is_told_by_its_name_and_goes_on_where_it_stoppe
     let mesh = suspended(topology, "ledger", &["alice", "bob"], "alice").await;
     let enter = async |customer: &str, number: u64| {
         let call = format!("enter({customer:?}, 7, {number})");
-        mesh.runtime.invoke("desk", None, call.as_str(), PATIENCE).await.unwrap().unwrap()
+        mesh.runtime.invoke("desk", call.as_str(), PATIENCE).await.unwrap().unwrap()
     };
     assert_eq!(
         enter("alice", 1).await,
@@ -103,7 +103,7 @@ async fn a_call_that_is_tried_again_waits_for_one_that_is_suspended() {
 
 /// Fills the mailbox of the prices.
 async fn fill(mesh: &Mesh) {
-    mesh.runtime.cast("pricing", None, "ping()").await.unwrap();
+    mesh.runtime.cast("pricing", "ping()").await.unwrap();
     mesh.until("it waits", |mesh| mesh.status("pricing").queued == 1).await;
 }
 
@@ -199,7 +199,7 @@ async fn a_value_is_compared_with_the_functions_that_the_wire_carries() {
 #[tokio::test]
 async fn the_caller_has_time_left_when_it_is_told_that_the_other_end_was_too_late() {
     let mesh = shut("{ to = \"pricing\", on_failure = { value = { audit = \"7\" } } }", "200ms").await;
-    let answered = mesh.runtime.invoke("till", None, "audit()", Duration::from_millis(200)).await;
+    let answered = mesh.runtime.invoke("till", "audit()", Duration::from_millis(200)).await;
     assert_eq!(answered.unwrap().as_deref(), Some("7"), "whoever waits as long as the turn may take is answered");
     mesh.stop().await;
 }

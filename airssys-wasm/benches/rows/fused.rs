@@ -40,7 +40,7 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
 
     let mesh = host::start(bench, vec![host::service(bench, "till", "till", Lane::Async).by(folder.join("till.wasm"))]);
     let mesh = mesh.await;
-    let same = mesh.function("till", "same").expect("a function").typed().expect("its types");
+    let same = mesh.function("till", "same").expect("a function");
     let (_clock, engine) = plain_engine(bench.max_instances, None).expect("an engine");
     let component = Component::from_file(&engine, whole).expect("a component");
     let rounds = interleaved(bench, || typed::call(Arc::clone(&mesh), same.clone()), || raw(component.clone())).await;

@@ -49,7 +49,7 @@ async fn of(bench: &Bench, language: &str, component: &Path, memory_bytes: u64) 
     let services = (0..ACTORS).map(|at| host::service_at(&host::name(at), component).with(&limits)).collect();
     let cache: PathBuf = bench.guests.join("../code");
     let mesh = host::start_with(bench, services, Runtime::builder().code_cache(cache)).await;
-    let same = mesh.function("s0", "same").expect("a function").typed().expect("its types");
+    let same = mesh.function("s0", "same").expect("a function");
     let floor = (bench.only != Some(Side::Ours)).then(|| Arc::new(Floor::new(bench, component, memory_bytes)));
     let floor = || floor.clone().expect("it is measured only where it is there");
     let name = |row: &str| format!("languages/{language}/{row}");

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use airssys_wasm::command::{Lane, plain_engine};
-use airssys_wasm::{Runtime, TypedFunction};
+use airssys_wasm::{Function, Runtime};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use wasmtime::Store;
 use wasmtime::component::{Component, Linker};
@@ -42,16 +42,15 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     let till =
         host::service(bench, "till", "till", Lane::Async).with("wires = { \"acme:shop/pricing\" = \"pricing\" }");
     let mesh = host::start(bench, vec![host::service(bench, "pricing", "pricing", Lane::Async), till]).await;
-    let function = |service: &str, name: &str| mesh.function(service, name).expect("a function");
-    let same = function("pricing", "same").typed().expect("its types");
-    let passed = function("till", "same").typed().expect("its types");
-    let carried = function("till", "carry").typed().expect("its types");
+    let same = mesh.function("pricing", "same").expect("a function");
+    let passed = mesh.function("till", "same").expect("a function");
+    let carried = mesh.function("till", "carry").expect("a function");
     let (_clock, engine) = plain_engine(bench.max_instances, None).expect("an engine");
     let component = Component::from_file(&engine, bench.guest("pricing")).expect("a component");
     let second = Plain::start(&component, None).await;
     let first = Plain::start(&component, Some(second.clone())).await;
 
-    let ours = |function: &TypedFunction<(Line,), Line>| call(Arc::clone(&mesh), function.clone());
+    let ours = |function: &Function<(Line,), Line>| call(Arc::clone(&mesh), function.clone());
     let rounds = interleaved(bench, || ours(&same), || rpc(second.clone())).await;
     let mut rows = latency_rows("typed/call", 1.3, &rounds);
     let rounds = interleaved(bench, || ours(&passed), || rpc(first.clone())).await;
@@ -69,7 +68,7 @@ pub(crate) fn line() -> Line {
     Line { a: true, b: 2, c: -3, d: 4, e: -5, f: 0.5, g: 0.25, h: 'x', name: "a line of an order".to_owned() }
 }
 
-pub(crate) async fn call(mesh: Arc<Runtime>, function: TypedFunction<(Line,), Line>) -> Latencies {
+pub(crate) async fn call(mesh: Arc<Runtime>, function: Function<(Line,), Line>) -> Latencies {
     let mut latencies = Latencies::with_capacity(CALLS);
     for _ in 0..CALLS {
         let begun = Instant::now();
@@ -80,7 +79,7 @@ pub(crate) async fn call(mesh: Arc<Runtime>, function: TypedFunction<(Line,), Li
     latencies.sorted()
 }
 
-async fn carry(mesh: Arc<Runtime>, function: TypedFunction<(u32,), u32>) -> Latencies {
+async fn carry(mesh: Arc<Runtime>, function: Function<(u32,), u32>) -> Latencies {
     let mut latencies = Latencies::with_capacity(LONG_CALLS);
     for _ in 0..LONG_CALLS {
         let begun = Instant::now();

@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 
-use airssys_wasm::hint::{Act, Hint};
+use airssys_wasm::command::Act;
+use airssys_wasm::hint::Hint;
 
 /// A hint with the commands of this program in it.
 pub(crate) fn told(hint: &Hint) -> String {
@@ -22,6 +23,12 @@ fn command(act: &Act) -> String {
         Act::Deploy { service, release } => format!("`airssys deploy {service} {release}` brings that in"),
         Act::ApplyOther => "apply another topology while no host runs (`airssys apply FILE`)".to_owned(),
         Act::ReadLog { service } => format!("`airssys logs {service}` says why"),
+        Act::WaitLonger => "`--timeout` says how long to wait".to_owned(),
+        Act::WriteCall => {
+            "write it as NAME(VALUE, ...), with quotes around it for the shell, such as 'add(2, 3)'; `airssys wit --service SERVICE` shows its functions".to_owned()
+        }
+        Act::ListDeadLetters => "`airssys dead-letters list` shows those that are kept".to_owned(),
+        Act::DropDeadLetter => "`airssys dead-letters drop` forgets it".to_owned(),
         Act::GoBack => "go back with `airssys rollback`".to_owned(),
         Act::KeepState => "`airssys rollback` keeps the state".to_owned(),
         Act::AllowDowngrade => "say `--allow-downgrade`".to_owned(),

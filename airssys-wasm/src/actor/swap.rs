@@ -140,6 +140,17 @@ impl Swapped {
 }
 
 /// What becomes of the memory that the release before was to hand over to the next one.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{DeployOptions, MemoryHandover};
+///
+/// let mut options = DeployOptions::default();
+/// assert_eq!(options.memory, MemoryHandover::WherePossible);
+/// // Rather no new release than one that has forgotten what it was told.
+/// options.memory = MemoryHandover::Required;
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MemoryHandover {

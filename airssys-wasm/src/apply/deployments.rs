@@ -93,7 +93,7 @@ impl Hosted {
         release: Release,
         options: DeployOptions,
     ) -> Result<Deployment, DeployError> {
-        options.check()?;
+        options.check_forward()?;
         self.check_signatures(service, &release)?;
         let (lock, live) = self.actual.releases.take(service, |releases| Ok(releases.live.clone()))?;
         self.check_runs(service)?;
@@ -117,7 +117,7 @@ impl Hosted {
         set: Vec<(String, Release)>,
         options: DeployOptions,
     ) -> Result<Vec<(String, Deployment)>, DeployError> {
-        options.check()?;
+        options.check_forward()?;
         let unfit = |strategy, why, instead| {
             let service = set.first().map(|(service, _)| service.clone()).unwrap_or_default();
             Err(DeployError::Unfit { service, strategy, why, instead })
@@ -185,7 +185,7 @@ impl Hosted {
         release: Release,
         options: DeployOptions,
     ) -> Result<Plan, DeployError> {
-        options.check()?;
+        options.check_forward()?;
         self.check_signatures(service, &release)?;
         let found = self.actual.releases.look(service, |found| (found.live.clone(), found.taken));
         let (live, taken) = found.ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
@@ -276,6 +276,9 @@ impl Hosted {
     /// See [`crate::Runtime::rollback`].
     pub(crate) fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         options.check()?;
+        if options.restore_state {
+            return self.restore_state(service, options);
+        }
         if let Some(deployment) = self.deployment(service).filter(|deployment| !deployment.progress().is_over()) {
             deployment.cancel();
             return Ok(deployment);
@@ -288,9 +291,7 @@ impl Hosted {
         Ok(self.switch(lock, before, None, None, DeployOptions { strategy: Strategy::InPlace, ..options }))
     }
 
-    /// See [`crate::Runtime::restore_state`].
-    pub(crate) fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
-        options.check()?;
+    fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         let posts = self.actual.actors(service);
         let mut restore = Restore::BroughtOver;
         let (lock, before) = self.actual.releases.take(service, |releases| {

@@ -5,7 +5,7 @@ use airssys_rt_shim::system::SystemError;
 use crate::config_file::ConfigError;
 use crate::deploy::{BrokenWire, DeployError, PlanRefusal, RecordError, Source};
 use crate::engine::{EngineError, TemplateError};
-use crate::hint::{Act, Coded, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 use crate::listener::ListenError;
 use crate::registry::Untrusted;
 use crate::state::durable::StateError;
@@ -106,7 +106,25 @@ pub enum RuntimeError {
     Start(#[from] SystemError),
 }
 
-impl Hinted for RuntimeError {
+impl Coded for RuntimeError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Engine(error) => error.code(),
+            Self::Release { .. } | Self::NoRelease(_) => "release",
+            Self::Untrusted { .. } => "untrusted",
+            Self::NameTaken { .. } => "name-taken",
+            Self::TooManyInstances { .. } => "too-many-instances",
+            Self::NoDataFolder { .. } => "no-data-folder",
+            Self::State(error) => error.code(),
+            Self::Record(error) => error.code(),
+            Self::DeployedGone { .. } => "deployed-gone",
+            Self::Wire(_) => "wire",
+            Self::Listener(error) => error.code(),
+            Self::Folder(_) => "folder",
+            Self::Start(_) => "not-started",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::Engine(error) => return error.hint(),
@@ -207,9 +225,7 @@ impl Coded for ApplyError {
             Self::Undone { .. } => "undone",
         }
     }
-}
 
-impl Hinted for ApplyError {
     /// What to do about it; where it would be refused, about the first reason.
     fn hint(&self) -> Option<Hint> {
         match self {

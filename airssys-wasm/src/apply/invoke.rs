@@ -15,8 +15,8 @@ use super::hosted::Hosted;
 use crate::address::split;
 use crate::engine::{self, NoCall, Template, Value};
 use crate::error::{CallError, NotFound, SendError};
-use crate::hint::Coded;
-use crate::message::{Answer, DeadLetter, DeadReason};
+use crate::hint::{Act, Coded, Hint};
+use crate::message::{Answer, DeadLetter, DeadReason, To};
 use crate::router::{Caller, Origin, Said, Until};
 use crate::typed::{
     FunctionType, Misfit, NoJson, arguments_of_json, check_arguments, check_result, has_fields_in_order, read_result,
@@ -35,7 +35,7 @@ use crate::typed::{
 /// use airssys_wasm::InvokeError;
 /// use airssys_wasm::hint::Coded;
 ///
-/// let error = runtime.invoke("echo", None, "add(2, 3)", Duration::from_secs(5)).await.unwrap_err();
+/// let error = runtime.invoke("echo", "add(2, 3)", Duration::from_secs(5)).await.unwrap_err();
 /// assert!(matches!(error, InvokeError::NoCall(_)) && error.code() == "no-call", "{error}");
 /// # Ok(()) });
 /// ```
@@ -73,7 +73,7 @@ impl From<NoJson> for InvokeError {
 }
 
 /// A call as it is written: in [WAVE](https://docs.rs/wasm-wave) such as `quote({sku: "a", qty: 2})`, or its arguments
-/// in JSON.
+/// in JSON. Its result is written in the same way.
 ///
 /// # Example
 ///
@@ -85,7 +85,7 @@ impl From<NoJson> for InvokeError {
 /// use airssys_wasm::Written;
 ///
 /// for call in ["add(2, 3)".into(), Written::Json { function: "add", arguments: r#"{"a": 2, "b": 3}"# }] {
-///     assert_eq!(runtime.invoke("adder", None, call, Duration::from_secs(5)).await?.as_deref(), Some("5"));
+///     assert_eq!(runtime.invoke("adder", call, Duration::from_secs(5)).await?.as_deref(), Some("5"));
 /// }
 /// # Ok(()) });
 /// ```
@@ -115,77 +115,56 @@ impl Coded for InvokeError {
             Self::Call(error) => error.code(),
         }
     }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoCall(_) | Self::Misfit(_) => Some(Act::WriteCall.into()),
+            Self::NoJson { .. } => {
+                Some("arguments are a list, or an object by the names of the parameters: [2, 3]".into())
+            }
+            Self::Call(error) => error.hint(),
+        }
+    }
 }
 
-/// A function that a service exports by its own type: see [`crate::Runtime::function`].
+/// A function that a service exports by its own type, with that type in Rust: see [`crate::Runtime::function`].
 ///
 /// Shown as text, it is its type as it is written in WIT.
-#[derive(Debug, Clone)]
-pub struct Function {
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::adder(async |runtime| {
+/// use airssys_wasm::Function;
+///
+/// let add: Function<(u32, u32), u32> = runtime.function("adder", "add")?;
+/// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
+/// # Ok(()) });
+/// ```
+pub struct Function<Args, Ret> {
     to: Box<str>,
     ty: Arc<FunctionType>,
-}
-
-/// A [`Function`] with its types in Rust: see [`Function::typed`].
-pub struct TypedFunction<Args, Ret> {
-    function: Function,
     /// Whether its result is read without the names of fields.
     in_order: bool,
     types: PhantomData<fn(&Args) -> Ret>,
 }
 
-impl Function {
-    /// The same function, called with values of Rust: a tuple of its arguments, and its result; `()` where it has none.
-    /// Both are types of serde: a record is a struct, a variant or an enum an enum, flags as [`crate::flags!`] has
-    /// them, a `result` a `Result`. Names are compared without hyphens, underscores and case. So the types that
-    /// wasmtime's `bindgen!` makes will do, with `additional_derives: [serde::Serialize, serde::Deserialize]`.
-    ///
-    /// The types are compared here, once, and not with each call.
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError::Misfit`]: where they differ.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::adder(async |runtime| {
-    /// use airssys_wasm::{Function, TypedFunction};
-    ///
-    /// let add: Function = runtime.function("adder", "add")?;
-    /// let _add: TypedFunction<(u32, u32), u32> = add.typed()?;
-    /// let differs = add.typed::<(u32, u64), u32>().unwrap_err();
-    /// assert_eq!(differs.to_string(), "/b: it is u32, and u64 in Rust");
-    /// # Ok(()) });
-    /// ```
-    pub fn typed<Args, Ret>(&self) -> Result<TypedFunction<Args, Ret>, InvokeError>
-    where
-        Args: Serialize + DeserializeOwned,
-        Ret: DeserializeOwned,
-    {
-        check_arguments::<Args>(&self.ty)?;
-        check_result::<Ret>(&self.ty)?;
-        let in_order = has_fields_in_order::<Ret>(&self.ty);
-        Ok(TypedFunction { function: self.clone(), in_order, types: PhantomData })
-    }
-}
-
-impl fmt::Display for Function {
+impl<Args, Ret> fmt::Display for Function<Args, Ret> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.ty)
     }
 }
 
-impl<Args, Ret> Clone for TypedFunction<Args, Ret> {
+impl<Args, Ret> Clone for Function<Args, Ret> {
     fn clone(&self) -> Self {
-        Self { function: self.function.clone(), in_order: self.in_order, types: PhantomData }
+        Self { to: self.to.clone(), ty: Arc::clone(&self.ty), in_order: self.in_order, types: PhantomData }
     }
 }
 
-impl<Args, Ret> fmt::Debug for TypedFunction<Args, Ret> {
+impl<Args, Ret> fmt::Debug for Function<Args, Ret> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.function.fmt(f)
+        f.debug_struct("Function").field("to", &self.to).field("ty", &self.ty).finish_non_exhaustive()
     }
 }
 
@@ -195,37 +174,28 @@ impl Hosted {
         self.template(service).is_none_or(|template| template.takes_bytes())
     }
 
-    /// Calls a function; its result in WAVE, where it has one.
+    /// Calls a function; its result in JSON or in WAVE, where it has one.
     pub(crate) async fn invoke(
         &self,
-        to: &str,
-        key: Option<&str>,
+        to: To<'_>,
         call: Written<'_>,
+        in_json: bool,
         patience: Duration,
     ) -> Result<Option<String>, InvokeError> {
-        let (ty, arguments) = self.read_call(to, call)?;
-        let answer = self.call_block(to, key, &ty, arguments, patience).await?;
+        let (ty, arguments) = self.read_call(to.address, call)?;
+        let answer = self.call_block(to, &ty, arguments, patience).await?;
+        if in_json {
+            return result_as_json(&ty, answer.as_deref())
+                .map_err(|error| CallError::Dropped(error.to_string()).into());
+        }
         Ok(engine::result_text(&ty, answer.as_deref()))
     }
 
-    /// Calls a function; its result in JSON, where it has one.
-    pub(crate) async fn invoke_json(
-        &self,
-        to: &str,
-        key: Option<&str>,
-        call: Written<'_>,
-        patience: Duration,
-    ) -> Result<Option<String>, InvokeError> {
-        let (ty, arguments) = self.read_call(to, call)?;
-        let answer = self.call_block(to, key, &ty, arguments, patience).await?;
-        result_as_json(&ty, answer.as_deref()).map_err(|error| CallError::Dropped(error.to_string()).into())
-    }
-
     /// Calls a function, and waits until the call is in the mailbox.
-    pub(crate) async fn cast(&self, to: &str, key: Option<&str>, call: Written<'_>) -> Result<(), InvokeError> {
-        let (ty, arguments) = self.read_call(to, call)?;
+    pub(crate) async fn cast(&self, To { address, key }: To<'_>, call: Written<'_>) -> Result<(), InvokeError> {
+        let (ty, arguments) = self.read_call(address, call)?;
         let said = Said::call(&ty, arguments);
-        Ok(self.actual.mesh.send(Origin::HOST, to, key, said).await.map_err(CallError::from)?)
+        Ok(self.actual.mesh.send(Origin::HOST, address, key, said).await.map_err(CallError::from)?)
     }
 
     fn read_call(&self, to: &str, call: Written<'_>) -> Result<(Arc<FunctionType>, Bytes), InvokeError> {
@@ -251,22 +221,34 @@ impl Hosted {
         Ok(all().map(short).collect())
     }
 
-    /// The function of this name that a service exports.
-    pub(crate) fn function(&self, to: &str, name: &str) -> Result<Function, InvokeError> {
-        let ty = Arc::clone(&self.served(to)?.functions().named(name)?.ty);
-        Ok(Function { to: to.into(), ty })
+    /// The function of this name that a service exports, where it is of these types.
+    pub(crate) fn function<Args, Ret>(&self, to: &str, name: &str) -> Result<Function<Args, Ret>, InvokeError>
+    where
+        Args: Serialize + DeserializeOwned,
+        Ret: DeserializeOwned,
+    {
+        let ty = self.function_type(to, name)?;
+        check_arguments::<Args>(&ty)?;
+        check_result::<Ret>(&ty)?;
+        let in_order = has_fields_in_order::<Ret>(&ty);
+        Ok(Function { to: to.into(), ty, in_order, types: PhantomData })
+    }
+
+    fn function_type(&self, to: &str, name: &str) -> Result<Arc<FunctionType>, InvokeError> {
+        Ok(Arc::clone(&self.served(to)?.functions().named(name)?.ty))
     }
 
     /// Calls a function with values; its result, where it has one.
     pub(crate) async fn call_values(
         &self,
-        Function { to, ty }: &Function,
-        key: Option<&str>,
+        to: To<'_>,
+        function: &str,
         arguments: &[Value],
         patience: Duration,
     ) -> Result<Option<Value>, InvokeError> {
+        let ty = &self.function_type(to.address, function)?;
         let block = engine::lower_arguments(ty, arguments).map_err(NoCall::from)?;
-        let answer = self.call_block(to, key, ty, block, patience).await?;
+        let answer = self.call_block(to, ty, block, patience).await?;
         let result = ty.result.as_ref().zip(answer).map(|(laid, block)| engine::lift_result(laid, &block));
         result.transpose().map_err(|error| CallError::Dropped(error.to_string()).into())
     }
@@ -274,20 +256,20 @@ impl Hosted {
     /// Calls a function with values of Rust.
     pub(crate) async fn call_typed<Args: Serialize, Ret: DeserializeOwned>(
         &self,
-        TypedFunction { function: Function { to, ty }, in_order, .. }: &TypedFunction<Args, Ret>,
+        Function { to, ty, in_order, .. }: &Function<Args, Ret>,
         key: Option<&str>,
         arguments: &Args,
         patience: Duration,
     ) -> Result<Ret, InvokeError> {
         let block = write_arguments(ty, arguments)?;
-        let answer = self.call_block(to, key, ty, block, patience).await?;
+        let to = To { address: to, key };
+        let answer = self.call_block(to, ty, block, patience).await?;
         read_result(ty, answer.as_deref(), *in_order).map_err(|error| CallError::Dropped(error.to_string()).into())
     }
 
     fn call_block<'a>(
         &'a self,
-        to: &'a str,
-        key: Option<&'a str>,
+        To { address, key }: To<'a>,
         ty: &'a Arc<FunctionType>,
         arguments: Bytes,
         patience: Duration,
@@ -295,7 +277,7 @@ impl Hosted {
         let now = Instant::now();
         let until = Until { now, deadline: now + patience };
         let said = Said::call(ty, arguments);
-        self.actual.mesh.call(Origin::HOST, Caller::Host(None), to, key, said, until)
+        self.actual.mesh.call(Origin::HOST, Caller::Host(None), address, key, said, until)
     }
 
     /// The code that serves a service.

@@ -108,7 +108,7 @@ impl Hosted {
     }
 
     async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
-        options.check()?;
+        options.check_forward()?;
         let live = self.actual.releases.live_ones();
         let before = self.desired.in_force();
         let (mut target, deployed) = with_deployed(&before, topology, &live);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use airssys_rt_shim::supervisor::{ChildError, SupervisorHandle};
-use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::hosted::Hosted;
@@ -11,7 +10,7 @@ use super::tree::supervisor_of;
 use crate::actor::Placed;
 use crate::deploy::RecordError;
 use crate::events::Happening;
-use crate::hint::{Act, Coded, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 
 /// Why a service was not stopped, or not started.
 ///
@@ -60,9 +59,7 @@ impl Coded for StopError {
             Self::NotStarted { .. } => "not-started",
         }
     }
-}
 
-impl Hinted for StopError {
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::NoSuchService { .. } => Some(Act::ListServices.into()),
@@ -75,18 +72,6 @@ impl Hinted for StopError {
     }
 }
 
-/// What a stop or a start of a service did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ServiceStop {
-    /// The service.
-    pub service: String,
-    /// Whether it is stopped now.
-    pub stopped: bool,
-    /// Whether that outlives the host, because there is a data folder.
-    pub kept: bool,
-}
-
 /// Lets no supervisor start the children of a service by itself, or lets it.
 pub(super) fn hold(placed: &Placed, is_stopped: bool) {
     placed.children.iter().for_each(|child| child.start.set_stopped(is_stopped));
@@ -94,12 +79,12 @@ pub(super) fn hold(placed: &Placed, is_stopped: bool) {
 
 impl Hosted {
     /// See [`crate::Runtime::stop_service`].
-    pub(crate) async fn stop_service(self: &Arc<Self>, service: &str) -> Result<ServiceStop, StopError> {
+    pub(crate) async fn stop_service(self: &Arc<Self>, service: &str) -> Result<bool, StopError> {
         let (hosted, service) = (Arc::clone(self), service.to_owned());
         done(tokio::spawn(async move { hosted.stop_here(&service).await })).await
     }
 
-    async fn stop_here(&self, service: &str) -> Result<ServiceStop, StopError> {
+    async fn stop_here(&self, service: &str) -> Result<bool, StopError> {
         let _one_at_a_time = self.change_alone().ok_or(StopError::UnderWay)?;
         let (placed, supervisor) = self.standing(service)?;
         let kept = self.note_stop(service, true).await?;
@@ -110,16 +95,16 @@ impl Hosted {
             let _stopped_or_not_there = supervisor.terminate_child(child.id.as_str()).await;
             child.start.gone();
         }
-        Ok(ServiceStop { service: service.to_owned(), stopped: true, kept })
+        Ok(kept)
     }
 
     /// See [`crate::Runtime::start_service`].
-    pub(crate) async fn start_service(self: &Arc<Self>, service: &str) -> Result<ServiceStop, StopError> {
+    pub(crate) async fn start_service(self: &Arc<Self>, service: &str) -> Result<bool, StopError> {
         let (hosted, service) = (Arc::clone(self), service.to_owned());
         done(tokio::spawn(async move { hosted.start_here(&service).await })).await
     }
 
-    async fn start_here(&self, service: &str) -> Result<ServiceStop, StopError> {
+    async fn start_here(&self, service: &str) -> Result<bool, StopError> {
         let _one_at_a_time = self.change_alone().ok_or(StopError::UnderWay)?;
         let (placed, supervisor) = self.standing(service)?;
         let kept = self.note_stop(service, false).await?;
@@ -137,7 +122,7 @@ impl Hosted {
                 Err(source) => return Err(StopError::NotStarted { service: service.to_owned(), source }),
             }
         }
-        Ok(ServiceStop { service: service.to_owned(), stopped: false, kept })
+        Ok(kept)
     }
 
     /// Before its actors end or start, so that whoever reads of those knows why.
@@ -163,6 +148,6 @@ impl Hosted {
 }
 
 /// What came of a task of its own: whoever waits may go away, and half of a stop is none. A panic there is one here.
-async fn done(task: JoinHandle<Result<ServiceStop, StopError>>) -> Result<ServiceStop, StopError> {
+async fn done(task: JoinHandle<Result<bool, StopError>>) -> Result<bool, StopError> {
     task.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

@@ -1,6 +1,6 @@
 //! Why the choice of a strategy or of a gate makes no sense.
 
-use crate::hint::{Hint, Hinted};
+use crate::hint::{Coded, Hint};
 
 /// Why a strategy or a gate makes no sense.
 ///
@@ -38,9 +38,16 @@ pub enum BadChoice {
     /// Not a factor.
     #[error("how many times as long a turn may take is a factor")]
     Latency,
+    /// A new release was to put a state back.
+    #[error("only a rollback restores the state from before a release brought it over")]
+    RestoreState,
 }
 
-impl Hinted for BadChoice {
+impl Coded for BadChoice {
+    fn code(&self) -> &'static str {
+        "bad-strategy"
+    }
+
     /// What to say instead.
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
@@ -49,6 +56,7 @@ impl Hinted for BadChoice {
             Self::Steps => "such as 1,10,50",
             Self::Errors => "such as 1",
             Self::Latency => "such as 1.5",
+            Self::RestoreState => "deploy without it, or roll back",
         };
         Some(hint.into())
     }

@@ -26,12 +26,12 @@ use super::setback::Setback;
 /// assert_eq!(deployment.switched().await, Progress::Probation);
 /// assert!(!deployment.progress().is_over());
 /// let status = runtime.deployment_status(&deployment);
-/// assert_eq!((status.number, status.waited, status.cut_off), (1, 0, None));
+/// assert_eq!((status.number, status.waited, status.notes.len()), (1, 0, 0));
 ///
 /// deployment.cancel();
-/// assert_eq!(deployment.ended().await.setback(), Some(&Setback::Cancelled));
+/// assert_eq!(deployment.ended().await, Progress::RolledBack { reason: Setback::Cancelled });
 /// while let Some(progress) = deployment.next().await {
-///     println!("{}", progress.name());
+///     println!("{}", progress.code());
 /// }
 /// # Ok(()) });
 /// ```
@@ -81,6 +81,27 @@ impl Deployment {
     }
 
     /// Where it is.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// # use airssys_wasm::deploy::{DeployOptions, Progress, Setback};
+    /// # use airssys_wasm::registry::Release;
+    /// # let mut next = Release::find(&folder.join("echo.wasm"))?;
+    /// # next.manifest.version = "1.1.0".parse()?;
+    /// # let mut options = DeployOptions::default();
+    /// let deployment = runtime.deploy("echo", next, options).await?;
+    /// let told = match deployment.progress() {
+    ///     Progress::Switching { switched, actors } => format!("{switched} of {actors} actors have it"),
+    ///     Progress::Probation => "all have it".to_owned(),
+    ///     other => panic!("{other:?}"),
+    /// };
+    /// # deployment.cancel();
+    /// # drop((told, deployment.ended().await == Progress::RolledBack { reason: Setback::Cancelled }));
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.progress.borrow().clone()
@@ -88,12 +109,52 @@ impl Deployment {
 
     /// Where it is, when that is not what this told last; the first time at once. What it was in between is left out.
     /// None when its end was told, or the mesh ended in the middle of it. A clone tells from where this one is.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// # use airssys_wasm::deploy::{DeployOptions, Progress, Setback};
+    /// # use airssys_wasm::registry::Release;
+    /// # let mut next = Release::find(&folder.join("echo.wasm"))?;
+    /// # next.manifest.version = "1.1.0".parse()?;
+    /// # let mut options = DeployOptions::default();
+    /// # options.probation = std::time::Duration::ZERO;
+    /// use airssys_wasm::hint::Coded;
+    ///
+    /// let mut deployment = runtime.deploy("echo", next, options).await?;
+    /// let mut told = Vec::new();
+    /// while let Some(progress) = deployment.next().await {
+    ///     told.push(progress.code());
+    /// }
+    /// assert_eq!(told.last(), Some(&"live"));
+    /// # let _ = Setback::Cancelled;
+    /// # Ok(()) });
+    /// ```
     pub async fn next(&mut self) -> Option<Progress> {
         self.progress.changed().await.ok()?;
         Some(self.progress.borrow_and_update().clone())
     }
 
     /// Waits until all actors serve with the new release, or it is over.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// # use airssys_wasm::deploy::{DeployOptions, Progress, Setback};
+    /// # use airssys_wasm::registry::Release;
+    /// # let mut next = Release::find(&folder.join("echo.wasm"))?;
+    /// # next.manifest.version = "1.1.0".parse()?;
+    /// # let mut options = DeployOptions::default();
+    /// let deployment = runtime.deploy("echo", next, options).await?;
+    /// assert_eq!(deployment.switched().await, Progress::Probation);
+    /// # deployment.cancel();
+    /// # drop(deployment.ended().await == Progress::RolledBack { reason: Setback::Cancelled });
+    /// # Ok(()) });
+    /// ```
     pub async fn switched(&self) -> Progress {
         self.wait(|progress| {
             !matches!(progress, Progress::Switching { .. } | Progress::Rehearsing { .. } | Progress::Baking { .. })
@@ -102,11 +163,47 @@ impl Deployment {
     }
 
     /// Waits until it is over.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// # use airssys_wasm::deploy::{DeployOptions, Progress, Setback};
+    /// # use airssys_wasm::registry::Release;
+    /// # let mut next = Release::find(&folder.join("echo.wasm"))?;
+    /// # next.manifest.version = "1.1.0".parse()?;
+    /// # let mut options = DeployOptions::default();
+    /// options.probation = std::time::Duration::ZERO;
+    /// match runtime.deploy("echo", next, options).await?.ended().await {
+    ///     Progress::Live => println!("it is live"),
+    ///     Progress::RolledBack { reason } => panic!("the one before is: {reason}"),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # let _ = Setback::Cancelled;
+    /// # Ok(()) });
+    /// ```
     pub async fn ended(&self) -> Progress {
         self.wait(Progress::is_over).await
     }
 
     /// Brings the old release back. Does nothing where it is over.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, folder| {
+    /// # use airssys_wasm::deploy::{DeployOptions, Progress, Setback};
+    /// # use airssys_wasm::registry::Release;
+    /// # let mut next = Release::find(&folder.join("echo.wasm"))?;
+    /// # next.manifest.version = "1.1.0".parse()?;
+    /// # let mut options = DeployOptions::default();
+    /// let deployment = runtime.deploy("echo", next, options).await?;
+    /// deployment.cancel();
+    /// assert_eq!(deployment.ended().await, Progress::RolledBack { reason: Setback::Cancelled });
+    /// # Ok(()) });
+    /// ```
     pub fn cancel(&self) {
         self.go_back(Setback::Cancelled);
     }

@@ -4,7 +4,7 @@ use super::bad_choice::BadChoice;
 use super::ungranted::Ungranted;
 use super::wires::BrokenWire;
 use crate::engine::TemplateError;
-use crate::hint::{Act, Coded, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 use crate::limits::OutOfRange;
 use crate::registry::{StoreError, Untrusted};
 use crate::topology::FolderError;
@@ -190,9 +190,7 @@ impl Coded for DeployError {
             Self::Release { .. } => "release",
         }
     }
-}
 
-impl Hinted for DeployError {
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::NoSuchService { .. } => Act::ListServices.into(),

@@ -64,6 +64,17 @@ impl Default for Gate {
 }
 
 /// What becomes of a step that has seen too few turns when its patience ends.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{DeployOptions, NoTraffic};
+///
+/// // At night nobody asks for anything: then the release before is to serve.
+/// let mut options = DeployOptions::default();
+/// options.gate.no_traffic = NoTraffic::Back;
+/// assert_eq!("back".parse(), Ok(NoTraffic::Back));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoTraffic {

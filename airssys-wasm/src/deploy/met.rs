@@ -35,29 +35,17 @@ pub(crate) struct LeftOut {
 }
 
 /// Actors of a service that the same happened to.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::deploy::{Affected, Status};
-///
-/// fn told(status: &Status) -> Option<String> {
-///     let Affected { actors, first, why, .. } = status.without_memory.as_ref()?;
-///     Some(format!("{actors} actors, such as {first}: {why}"))
-/// }
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Affected {
+pub(crate) struct Affected {
     /// How many.
-    pub actors: usize,
+    actors: usize,
     /// The first of them.
-    pub first: String,
+    first: String,
     /// Why, where a release crashed there; otherwise nothing.
-    pub why: String,
+    why: String,
     /// That crash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub crash: Option<Crash>,
+    crash: Option<Crash>,
 }
 
 impl Affected {

@@ -58,7 +58,7 @@ pub use error::DeployError;
 pub use gate::{Gate, NoTraffic};
 pub(crate) use intent::SetId;
 pub(crate) use made::made as made_wires;
-pub use met::Affected;
+pub(crate) use met::Affected;
 pub use options::DeployOptions;
 pub(crate) use order::{Order, Posts, Restore};
 pub(crate) use plan::{Plan, PlanRefusal, Reach, Side, StateFate, plan};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bad_choice::BadChoice;
 use super::error::DeployError;
 use super::gate::Gate;
 use super::rollout;
@@ -50,8 +51,12 @@ pub struct DeployOptions {
     /// none.
     pub gate: Gate,
     /// What becomes of the memory that the live release is to hand over; default: where it cannot, the new one begins
-    /// without it, and [`Status::without_memory`](super::Status::without_memory) says so.
+    /// without it, and the [`Status::notes`](super::Status::notes) say so.
     pub memory: MemoryHandover,
+    /// Whether [`Runtime::rollback`](crate::Runtime::rollback) puts the state back to what it was before the live
+    /// release brought it over, with the turns that were committed since discarded; default false. Nothing else can do
+    /// that.
+    pub restore_state: bool,
 }
 
 impl Default for DeployOptions {
@@ -65,11 +70,20 @@ impl Default for DeployOptions {
             strategy: Strategy::default(),
             gate: Gate::default(),
             memory: MemoryHandover::default(),
+            restore_state: false,
         }
     }
 }
 
 impl DeployOptions {
+    /// [`DeployOptions::check`] of what is no way back: it cannot restore a state.
+    pub(crate) fn check_forward(&self) -> Result<(), DeployError> {
+        if self.restore_state {
+            return Err(DeployError::Choice(BadChoice::RestoreState));
+        }
+        self.check()
+    }
+
     /// Refuses times that have passed before anything begins, or that no clock has, and a strategy or a gate that makes
     /// no sense.
     pub(crate) fn check(&self) -> Result<(), DeployError> {

@@ -24,7 +24,7 @@ use super::{DeployError, DeployOptions, Ungranted};
 use crate::capability::Grants;
 use crate::engine::interface::{Items, Structure};
 use crate::engine::{Interface, UPGRADE, is_contract};
-use crate::hint::{Coded, Hint, Hinted};
+use crate::hint::{Coded, Hint};
 use crate::limits::Limits;
 use crate::registry::{self, Manifest};
 use crate::typed::compatible;

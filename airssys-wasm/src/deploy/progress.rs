@@ -6,17 +6,19 @@ use super::gate::NoTraffic;
 use super::seen::Compared;
 use super::setback::Setback;
 use crate::error::Crash;
+use crate::hint::Coded;
 
-/// Where a deployment is. As JSON it is an object: its name as `state`, and what it has.
+/// Where a deployment is. As JSON it is an object: its code as `state`, and what it has.
 ///
 /// # Example
 ///
 /// ```
 /// use airssys_wasm::deploy::{Compared, Progress, TooFewTurns};
+/// use airssys_wasm::hint::Coded;
 ///
 /// /// One line for each state, and what it waits for.
 /// fn told(progress: &Progress) -> String {
-///     let name = progress.name();
+///     let name = progress.code();
 ///     match progress {
 ///         Progress::Baking { waits: Some(TooFewTurns { samples, .. }), .. } => format!("{name}: {samples} more"),
 ///         Progress::Baking { compared: Some(Compared { new, .. }), .. } => format!("{name}: {} failed", new.failed),
@@ -73,7 +75,8 @@ pub enum Progress {
         reason: Setback,
     },
     /// It is over, the old release came back, and it cannot read the state that the new one left. Messages wait. Deploy
-    /// a release that can, or go back with [`crate::Runtime::restore_state`], which discards turns.
+    /// a release that can, or go back with
+    /// [`DeployOptions::restore_state`](super::DeployOptions::restore_state), which discards turns.
     Suspended {
         /// Why the new release is not live.
         #[serde(rename = "setback")]
@@ -86,23 +89,8 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// The word for it.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Switching { .. } => "switching",
-            Self::Rehearsing { .. } => "rehearsing",
-            Self::Baking { .. } => "baking",
-            Self::Probation => "probation",
-            Self::Live => "live",
-            Self::RolledBack { .. } => "rolled-back",
-            Self::Suspended { .. } => "suspended",
-        }
-    }
-
     /// Why the new release is not live, where that is so.
-    #[must_use]
-    pub fn setback(&self) -> Option<&Setback> {
+    pub(super) fn setback(&self) -> Option<&Setback> {
         match self {
             Self::RolledBack { reason } | Self::Suspended { reason, .. } => Some(reason),
             _ => None,
@@ -118,13 +106,54 @@ impl Progress {
     }
 
     /// Whether it is over.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::deploy::Progress;
+    ///
+    /// assert!(Progress::Live.is_over() && !Progress::Probation.is_over());
+    /// ```
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self, Self::Live | Self::RolledBack { .. } | Self::Suspended { .. })
     }
 }
 
+impl Coded for Progress {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Switching { .. } => "switching",
+            Self::Rehearsing { .. } => "rehearsing",
+            Self::Baking { .. } => "baking",
+            Self::Probation => "probation",
+            Self::Live => "live",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::Suspended { .. } => "suspended",
+        }
+    }
+}
+
 /// A step whose time is over, and which has seen too few turns to decide.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{NoTraffic, TooFewTurns};
+///
+/// fn told(waits: TooFewTurns) -> String {
+///     let then = match waits.no_traffic {
+///         _ if waits.held => "waits for somebody to cancel it",
+///         NoTraffic::Promote => "goes on without them",
+///         NoTraffic::Hold => "waits for them",
+///         NoTraffic::Back => "goes back without them",
+///     };
+///     format!("has not seen {} turns of each release, and {then}", waits.samples)
+/// }
+///
+/// let waits = TooFewTurns { samples: 100, no_traffic: NoTraffic::Hold, held: false };
+/// assert_eq!(told(waits), "has not seen 100 turns of each release, and waits for them");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TooFewTurns {
     /// How many turns of each release it has to see.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config_file::ConfigError;
-use crate::hint::{Act, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 use crate::registry::StoreError;
 use crate::registry::log;
 use crate::state::durable::StateError;
@@ -108,7 +108,23 @@ pub enum RecordError {
     },
 }
 
-impl Hinted for RecordError {
+impl Coded for RecordError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::File(error) | Self::Release(error) => error.code(),
+            Self::Deployed { .. } => "deployed",
+            Self::Topology { .. } => "topology",
+            Self::Stopped { .. } => "stopped",
+            Self::History { .. } => "history",
+            Self::Full { .. } => "full",
+            Self::Unusable(_) => "unusable",
+            Self::NotText(_) => "not-text",
+            Self::State(error) => error.code(),
+            Self::Twice { .. } => "twice",
+            Self::NoRecord { .. } => "no-record",
+        }
+    }
+
     /// What to do about it, and what is lost by that.
     fn hint(&self) -> Option<Hint> {
         let hint = match self {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::intent::Step;
 use super::source::Source;
-use crate::hint::{Act, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 
 /// Something that a start found in the data folder and that is not as the topology says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,19 @@ pub enum Recovery {
     },
 }
 
-impl Hinted for Recovery {
+impl Coded for Recovery {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Deployed { .. } => "deployed",
+            Self::Kept { .. } => "kept",
+            Self::Resumed { .. } => "resumed",
+            Self::Finished { .. } => "finished",
+            Self::Stopped { .. } => "stopped",
+            Self::HistoryLost { .. } => "history-lost",
+            Self::RolledBack { .. } => "rolled-back",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         let brings_in = |service: &str, written: &Path| {
             Hint::from(Act::Deploy { service: service.to_owned(), release: written.display().to_string() })

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::Progress;
 use crate::events::{Events, Happening, text};
+use crate::hint::Coded;
 
 /// Where a deployment says how far it is. One task says it.
 pub(super) struct Report {
@@ -53,7 +54,7 @@ impl Report {
         let Some(events) = &self.events else { return };
         let (step, steps) = place(progress).1.unzip();
         let reason = progress.reason().map(text);
-        let (state, release) = (progress.name().to_owned(), text(&self.release));
+        let (state, release) = (progress.code().to_owned(), text(&self.release));
         events.publish(Some(&self.service), Happening::Deployment { state, release, step, steps, reason });
     }
 }
@@ -64,5 +65,5 @@ fn place(progress: &Progress) -> (&'static str, Option<(usize, usize)>) {
         Progress::Baking { step, steps, .. } => Some((*step, *steps)),
         _ => None,
     };
-    (progress.name(), step)
+    (progress.code(), step)
 }

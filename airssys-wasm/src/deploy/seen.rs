@@ -45,6 +45,18 @@ impl Seen {
 }
 
 /// Two releases, side by side.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Compared, Seen};
+///
+/// fn is_slower(Compared { old, new }: Compared) -> bool {
+///     new.p95 > old.p95
+/// }
+///
+/// assert!(!is_slower(Compared { old: Seen::default(), new: Seen::default() }));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compared {
     /// The one that is live.

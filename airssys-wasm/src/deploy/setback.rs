@@ -7,11 +7,29 @@ use serde::{Deserialize, Serialize};
 use super::json::milliseconds;
 use super::seen::Seen;
 use crate::error::{Crash, Fault};
-use crate::hint::{Act, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 use crate::limits::SHADOW_BYTES;
 use crate::schema::size_text;
 
 /// Why the old release is live.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Progress, Setback};
+/// use airssys_wasm::hint::Coded;
+///
+/// /// Who is to look at it.
+/// fn whose(reason: &Setback) -> &'static str {
+///     match reason {
+///         Setback::NotStarted(_) | Setback::Crashed(_) | Setback::Failing { .. } => "who wrote the release",
+///         _ => "who deploys it",
+///     }
+/// }
+///
+/// let Progress::RolledBack { reason } = (Progress::RolledBack { reason: Setback::Cancelled }) else { panic!() };
+/// assert_eq!((whose(&reason), reason.code()), ("who deploys it", "cancelled"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -93,7 +111,26 @@ pub enum Setback {
     Cancelled,
 }
 
-impl Hinted for Setback {
+impl Coded for Setback {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotStarted(_) => "not-started",
+            Self::NoMemory(_) => "no-memory",
+            Self::NoHandover(_) => "no-handover",
+            Self::Stopped => "stopped",
+            Self::Crashed(_) => "crashed",
+            Self::Unwell(_) => "unwell",
+            Self::Failing { .. } => "failing",
+            Self::Slow { .. } => "slow",
+            Self::Differs { .. } => "differs",
+            Self::Behind { .. } => "behind",
+            Self::TooFew { .. } => "too-few",
+            Self::NotRecorded(_) => "not-recorded",
+            Self::OfTheSet { .. } => "of-the-set",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::NoMemory(_) => Some(Act::DoWithoutMemory.into()),

@@ -7,9 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use super::{Affected, Deployment, Progress, Setback};
 use crate::actor::Rehearsed;
-use crate::hint::{Act, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 
 /// A deployment, as it is now.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Progress, Status};
+///
+/// let text = r#"{ "number": 1, "service": "shop", "state": "live", "reason": null, "pause_us": 4.5, "live": null }"#;
+/// let Status { service, progress, pause_us, .. } = serde_json::from_str(text)?;
+/// assert_eq!((service.as_str(), progress, pause_us), ("shop", Progress::Live, 4.5));
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {
@@ -38,15 +49,16 @@ pub struct Status {
     pub passed_over: Vec<String>,
     /// Those that began without the memory of the release before.
     #[serde(default)]
-    pub without_memory: Option<Affected>,
+    pub(crate) without_memory: Option<Affected>,
     /// The keys and children that start neither with the new release nor with the one before; and why not with the new
     /// one. They stay as they are, and start with the new one next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sick: Option<Affected>,
+    pub(crate) sick: Option<Affected>,
     /// Those whose turn was cut off, since it was not over at the handover deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cut_off: Option<Affected>,
-    /// What it went on without, as sentences.
+    pub(crate) cut_off: Option<Affected>,
+    /// What it went on without, as sentences: actors that do not run, or are not well with either release, memory that
+    /// was not handed over, turns that were cut off.
     #[serde(default)]
     pub notes: Vec<String>,
     /// The longest that an actor took no message over the switch, in microseconds.
@@ -108,6 +120,7 @@ mod tests {
     use super::{Setback, Status};
     use crate::deploy::{Compared, NoTraffic, Progress, Seen, TooFewTurns};
     use crate::error::{Crash, Fault};
+    use crate::hint::Coded;
 
     /// All of them, one after the other. Does not compile where one is left out.
     fn next(setback: Option<&Setback>) -> Option<Setback> {
@@ -157,7 +170,7 @@ mod tests {
         }
         for progress in all {
             let mut told = serde_json::to_value(&progress).unwrap();
-            assert_eq!(told["state"], json!(progress.name()), "{told}");
+            assert_eq!(told["state"], json!(progress.code()), "{told}");
             let status = json!({ "service": "a", "reason": null, "pause_us": 0.5, "live": null });
             told.as_object_mut().unwrap().extend(status.as_object().unwrap().clone());
             let status: Status = serde_json::from_value(told.clone()).unwrap();

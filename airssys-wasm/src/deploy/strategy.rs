@@ -10,6 +10,18 @@ use crate::settings::{ALL, Multiplicity};
 
 /// How the new release comes to the actors of a service. As JSON it is an object: its name as `strategy`, and its
 /// options.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{DeployOptions, Strategy};
+///
+/// let mut options = DeployOptions::default();
+/// assert_eq!(options.strategy, Strategy::InPlace);
+/// options.strategy = Strategy::Canary { steps: vec![5.0, 50.0] };
+/// assert_eq!(serde_json::to_string(&options.strategy)?, r#"{"strategy":"canary","steps":[5.0,50.0]}"#);
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(tag = "strategy", rename_all = "kebab-case", deny_unknown_fields)]
 #[non_exhaustive]
@@ -71,6 +83,19 @@ fn tolerated(text: &str) -> Result<f64, BadChoice> {
 }
 
 /// A deployment of some actors at a time.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::{Portion, Rolling, Strategy};
+///
+/// let mut rolling = Rolling::default();
+/// rolling.batch = Portion::Percent(25.0);
+/// rolling.compare = true;
+/// let strategy = Strategy::Rolling(rolling);
+/// assert_eq!(serde_json::to_value(&strategy)?["batch"], "25%");
+/// # Ok::<_, serde_json::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -101,6 +126,16 @@ impl Default for Rolling {
 }
 
 /// A part of the actors of a service.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::deploy::Portion;
+///
+/// assert_eq!("2".parse(), Ok(Portion::Actors(2)));
+/// assert_eq!("25%".parse(), Ok(Portion::Percent(25.0)));
+/// assert!("0".parse::<Portion>().is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Portion {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ends::End;
 use super::made::exporters;
 use crate::engine::{Import, NoCall};
-use crate::hint::{Act, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 use crate::settings::{Multiplicity, Run};
 use crate::topology::ServiceNode;
 use crate::typed::{FunctionType, unversioned};
@@ -171,7 +171,11 @@ impl std::fmt::Display for Instead<'_> {
     }
 }
 
-impl Hinted for BrokenWire {
+impl Coded for BrokenWire {
+    fn code(&self) -> &'static str {
+        "wire"
+    }
+
     fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Missing { service, interface, exported_by } => match exported_by.first() {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::obstacle::Obstacle;
-use crate::hint::{Hint, Hinted};
+use crate::hint::{Coded, Hint};
 
 /// A component that cannot be hosted.
 ///
@@ -89,7 +89,19 @@ impl TemplateError {
     }
 }
 
-impl Hinted for TemplateError {
+impl Coded for TemplateError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Read { .. } => "read",
+            Self::TooLarge { .. } => "too-large",
+            Self::NoComponent { .. } => "no-component",
+            Self::Invalid { .. } => "invalid",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Damaged { .. } => "damaged",
+            Self::Engine(error) => error.code(),
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::NoComponent { hint, .. } => Some(hint.clone()),
@@ -176,7 +188,17 @@ pub enum EngineError {
     Clock(#[source] std::io::Error),
 }
 
-impl Hinted for EngineError {
+impl Coded for EngineError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "engine-config",
+            Self::TooLarge { .. } => "too-large",
+            Self::TooManyShapes { .. } => "too-many-shapes",
+            Self::NoMappings { .. } => "no-mappings",
+            Self::Clock(_) => "clock",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::Config { .. } => Some(

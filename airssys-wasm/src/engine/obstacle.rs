@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::contract::HANDLER;
-use crate::hint::{Act, Coded, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 use crate::limits::{Limits, MOST_SYNC_STACK, OutOfRange};
 use crate::schema::{Schema, size_text};
 
@@ -135,9 +135,7 @@ impl Coded for Obstacle {
             Self::Feature { .. } | Self::LeftOut | Self::Unknown { .. } => "AC110",
         }
     }
-}
 
-impl Hinted for Obstacle {
     fn hint(&self) -> Option<Hint> {
         let words = match self {
             Self::Feature { name } => {

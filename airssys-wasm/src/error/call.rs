@@ -7,7 +7,7 @@ use super::fault::Fault;
 use super::handle::DeadHandle;
 use super::send::{NotFound, SendError};
 use crate::address::{Address, AddressError};
-use crate::hint::Coded;
+use crate::hint::{Act, Coded, Hint};
 
 /// Why nothing was done about a child.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -79,6 +79,15 @@ impl Coded for ReplayError {
             Self::Handled { .. } => "handled",
             Self::Partial { .. } => "partial",
             Self::NotSent(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoSuchLetter { .. } => Some(Act::ListDeadLetters.into()),
+            Self::NotSent(error) => error.hint(),
+            Self::Handled { .. } => Some(Hint::from("there is nothing to send again; ").act(Act::DropDeadLetter)),
+            Self::Partial { .. } => Some(Hint::from("whoever sent it has to send it again; ").act(Act::DropDeadLetter)),
         }
     }
 }
@@ -194,6 +203,27 @@ impl Coded for CallError {
             Self::Taken { .. } => "taken",
             Self::Deaf => "deaf",
             Self::Discarded => "discarded",
+        }
+    }
+
+    /// What to do about it, where its text does not say so.
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NotSent(error) => error.hint(),
+            Self::Timeout => Some(Hint::from("it may be handled all the same; ").act(Act::WaitLonger)),
+            Self::Suspended { who } => {
+                let service = who.service().to_owned();
+                Some(Hint::from(Act::ReadLog { service }).words("; it may be handled when that is over"))
+            }
+            Self::Deadlock => Some("let one of them send where it calls".into()),
+            Self::Fault(fault) => fault.hint().or_else(|| Some("the service itself says no to this message".into())),
+            Self::DeadHandle(_) => Some(
+                "make another one: a handle ends with the instance that made it, or when it is dropped or given".into(),
+            ),
+            Self::Crashed(crash) => crash
+                .hint()
+                .or_else(|| Some(Hint::from("the message is a dead letter now: ").act(Act::ListDeadLetters))),
+            Self::Dropped(_) | Self::Taken { .. } | Self::Deaf | Self::Discarded => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
-use crate::hint::{Act, Coded, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 use crate::schema::size_text;
 
 /// How a component instance ended by itself. The supervisor decides what comes next. Where a limit is why, the text
@@ -190,9 +190,7 @@ impl Coded for Crash {
             Self::Host { .. } => "host",
         }
     }
-}
 
-impl Hinted for Crash {
     /// What to do about it, where it is not the component that is to be mended.
     fn hint(&self) -> Option<Hint> {
         match self {
@@ -206,6 +204,20 @@ impl Hinted for Crash {
 }
 
 /// A step of how a component instance begins, or takes over from another one.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::error::{Crash, Stage};
+///
+/// /// Whether it is the way that it was started that fails, and not what it is to do.
+/// fn is_no_start(crash: &Crash) -> bool {
+///     matches!(crash, Crash::Start { during: Stage::Init | Stage::Start | Stage::HealthCheck, .. })
+/// }
+///
+/// assert!(!is_no_start(&Crash::Tick));
+/// assert_eq!(Stage::HealthCheck.to_string(), "health check");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::hint::{Coded, Hint, Hinted};
+use crate::hint::{Coded, Hint};
 use crate::schema::size_text;
 
 /// Why a guest's handler returned an error. An ordinary answer.
@@ -60,9 +60,7 @@ impl Coded for Fault {
             Self::Oversized { .. } => "oversized",
         }
     }
-}
 
-impl Hinted for Fault {
     /// What to do about it, where its text does not say so.
     fn hint(&self) -> Option<Hint> {
         match self {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::address::AddressError;
-use crate::hint::Coded;
+use crate::hint::{Act, Coded, Hint};
 use crate::operation::Operation;
 
 /// A capability that was needed and not granted.
@@ -51,7 +51,6 @@ pub struct Denied {
 ///
 /// let error = runtime.send("nobody", "hello").await.unwrap_err();
 /// assert!(matches!(error, SendError::NoSuchService { why: NotFound::Unknown, .. }), "{error}");
-/// assert!(!error.is_transient());
 /// # Ok(()) });
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -103,6 +102,20 @@ pub enum SendError {
 }
 
 /// Why nobody has an address.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::error::{NotFound, SendError};
+///
+/// match runtime.send("echo/alice", "hello").await {
+///     Err(SendError::NoSuchService { why: NotFound::TakesNoKey, address }) => assert_eq!(address, "echo/alice"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -137,11 +150,12 @@ impl fmt::Display for NotFound {
     }
 }
 
-impl SendError {
-    /// Whether trying again later may help.
-    #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Overloaded { .. })
+impl Coded for AddressError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Service { .. } => "bad-service",
+            Self::Key { .. } => "bad-key",
+        }
     }
 }
 
@@ -154,6 +168,22 @@ impl Coded for SendError {
             Self::TooLarge { .. } => "too-large",
             Self::Stopped { .. } => "stopped",
             Self::Rejected { .. } => "rejected",
+        }
+    }
+
+    /// What to do about it, where its text does not say so.
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoSuchService { why: NotFound::Unknown | NotFound::SpawnsNobody, .. } => {
+                Some(Act::ListServices.into())
+            }
+            Self::NoSuchService { why: NotFound::NotSpawned, .. } => {
+                Some("a child is there from when a service has spawned it until it ends".into())
+            }
+            Self::Overloaded { .. } => Some("try again later; where it stays full, let it hold more".into()),
+            Self::TooLarge { .. } => Some("send less at a time, or raise `message` in the topology".into()),
+            Self::Stopped { service } => Some(Act::Start { service: service.clone() }.into()),
+            Self::Denied(_) | Self::Address(_) | Self::NoSuchService { .. } | Self::Rejected { .. } => None,
         }
     }
 }

@@ -21,11 +21,11 @@ const OVERHEAD_BYTES: usize = size_of::<Event>() + 32;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::events::Event;
+/// use airssys_wasm::events::{Event, Kind};
 ///
 /// let text = r#"{"number":7,"at":"2026-01-01T00:00:00Z","kind":"started","actor":"shop","incarnation":1}"#;
 /// let event: Event = serde_json::from_str(text)?;
-/// assert_eq!((event.number, event.what.kind().name()), (7, "started"));
+/// assert_eq!((event.number, event.what.kind()), (7, Kind::Started));
 /// # Ok::<_, serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -215,7 +215,7 @@ pub enum Happening {
 /// use airssys_wasm::events::Kind;
 ///
 /// let kind: Kind = "gave-up".parse()?;
-/// assert_eq!((kind, kind.name()), (Kind::GaveUp, "gave-up"));
+/// assert_eq!((kind, kind.to_string().as_str()), (Kind::GaveUp, "gave-up"));
 /// # Ok::<_, airssys_wasm::command::NoSuchKind>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -275,15 +275,14 @@ pub(super) const KINDS: [(Kind, &str, &str); 13] = [
 ];
 
 impl Kind {
-    /// All kinds, and what each is, for people.
+    /// All kinds, the name of each, and what it is, for people.
     #[doc(hidden)]
-    pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
-        KINDS.iter().map(|(kind, _, about)| (*kind, *about))
+    pub fn all() -> impl Iterator<Item = (Self, &'static str, &'static str)> {
+        KINDS.into_iter()
     }
 
     /// Its name, as it is written.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         KINDS[self as usize].1
     }
 }
@@ -317,6 +316,15 @@ impl FromStr for Kind {
 
 impl Happening {
     /// What kind of event it is.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::events::{Happening, Kind};
+    ///
+    /// let stopped = Happening::Operator { state: "stopped".to_owned(), kept: true };
+    /// assert_eq!(stopped.kind(), Kind::Operator);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {

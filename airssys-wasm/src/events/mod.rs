@@ -107,6 +107,21 @@ impl Events {
 }
 
 /// What a reader of events is told.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::mesh("", async |runtime, _| {
+/// use airssys_wasm::events::Heard;
+///
+/// match runtime.events().next().await {
+///     Some(Heard::Event(event)) => println!("{}: {}", event.number, event.what),
+///     Some(Heard::Lost(events)) => println!("{events} events were not read in time"),
+///     None => println!("the mesh has ended"),
+/// }
+/// # Ok(()) });
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// This happened.
@@ -143,7 +158,7 @@ pub enum Heard {
 /// let mut told = Vec::new();
 /// while let Some(heard) = events.next().await {
 ///     match heard {
-///         Heard::Event(event) => told.push(event.what.kind().name()),
+///         Heard::Event(event) => told.push(event.what.kind().to_string()),
 ///         Heard::Lost(events) => panic!("{events} events are lost"),
 ///     }
 /// }
@@ -161,6 +176,19 @@ pub struct Subscription {
 
 impl Subscription {
     /// Only what is about this service, its actors and its children.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::events::Heard;
+    ///
+    /// let mut events = runtime.events().of_service("echo");
+    /// let Some(Heard::Event(event)) = events.next().await else { panic!("it has started") };
+    /// assert_eq!(event.service.as_deref(), Some("echo"));
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn of_service(mut self, service: impl Into<String>) -> Self {
         self.service = Some(service.into());
@@ -168,6 +196,18 @@ impl Subscription {
     }
 
     /// Only events of these kinds; all, where there are none in it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::events::Kind;
+    ///
+    /// let mut denied = runtime.events().of_kinds(&[Kind::Denied, Kind::LimitReached]);
+    /// assert_eq!(denied.try_next(), None, "all went well so far");
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn of_kinds(mut self, kinds: &[Kind]) -> Self {
         self.kinds = kinds.to_vec();
@@ -175,6 +215,20 @@ impl Subscription {
     }
 
     /// Only what comes from now on.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::events::{Heard, Kind};
+    ///
+    /// let mut events = runtime.events().of_kinds(&[Kind::Operator, Kind::Started]).from_now_on();
+    /// runtime.stop_service("echo").await?;
+    /// let Some(Heard::Event(event)) = events.next().await else { panic!("it was stopped") };
+    /// assert_eq!(event.what.kind(), Kind::Operator);
+    /// # Ok(()) });
+    /// ```
     #[must_use]
     pub fn from_now_on(mut self) -> Self {
         self.passed.pass_all(&self.events.lock());
@@ -184,6 +238,19 @@ impl Subscription {
     /// The next event, or how many were lost; waits for it. None when the mesh has ended and all is read.
     ///
     /// Where it is dropped before it is ready, nothing is lost.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::events::{Heard, Kind};
+    ///
+    /// let mut ends = runtime.events().of_kinds(&[Kind::Ended]);
+    /// runtime.stop_service("echo").await?;
+    /// assert!(matches!(ends.next().await, Some(Heard::Event(_))));
+    /// # Ok(()) });
+    /// ```
     pub async fn next(&mut self) -> Option<Heard> {
         loop {
             let events = Arc::clone(&self.events);

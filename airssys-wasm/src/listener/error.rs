@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::hint::{Hint, Hinted};
+use crate::hint::{Coded, Hint};
 
 /// Why a listener is not there.
 ///
@@ -54,7 +54,15 @@ pub enum ListenError {
     },
 }
 
-impl Hinted for ListenError {
+impl Coded for ListenError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Bind { .. } => "bind",
+            Self::Certificate { .. } => "certificate",
+            Self::NoHandler { .. } => "no-handler",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Bind { source, .. } => match source.kind() {

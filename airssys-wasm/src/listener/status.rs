@@ -67,7 +67,7 @@ fn status(error: &CallError) -> StatusCode {
 /// Whether it passes by itself: what is full gets room, and what was pushed out may come again.
 fn is_transient(error: &CallError) -> bool {
     match error {
-        CallError::NotSent(error) => error.is_transient(),
+        CallError::NotSent(error) => matches!(error, SendError::Overloaded { .. }),
         CallError::Dropped(_) => true,
         CallError::Crashed(crash) => matches!(crash, Crash::NoInstance { .. }),
         _ => false,

@@ -10,7 +10,7 @@
 //! of a timer, a notice that a child ended, each subscriber's copy of a publication.
 //!
 //! A layer that has to wait for its verdict says so by [`Verdict::Later`]. Sends and calls wait for it, where whoever
-//! asks can wait. Nothing else does, and is turned away: see [`Later`].
+//! asks can wait. Nothing else does, and is turned away: see there.
 //!
 //! # Hot path
 //!
@@ -27,6 +27,9 @@ mod metrics;
 mod passage;
 mod trace;
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,7 +39,7 @@ use tokio::time::Instant;
 pub use crate::operation::Operation;
 pub(crate) use authorize::Authorize;
 pub(crate) use deadline::Deadline;
-pub use later::Later;
+pub(crate) use later::Later;
 pub(crate) use metrics::{Metrics, Recorder};
 pub(crate) use passage::{Entered, Entry, Outcome, Passage, Patience, Settled};
 pub(crate) use trace::Trace;
@@ -53,21 +56,8 @@ use crate::waits::Waits;
 mod tests;
 
 /// Who wants something.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::middleware::{Context, Who};
-///
-/// fn sender(context: &Context<'_>) -> String {
-///     match context.who {
-///         Who::Host => "the host".to_owned(),
-///         Who::Service { address, .. } => address.to_string(),
-///     }
-/// }
-/// ```
 #[derive(Debug, Clone, Copy)]
-pub enum Who<'a> {
+pub(crate) enum Who<'a> {
     /// The host, which may do everything: the topology is the operator's word already.
     Host,
     /// A service.
@@ -75,7 +65,6 @@ pub enum Who<'a> {
         /// Its address.
         address: &'a Address,
         /// What it may do.
-        #[doc(hidden)]
         policy: &'a Policy,
     },
 }
@@ -100,17 +89,19 @@ pub enum Who<'a> {
 ///     }
 ///
 ///     fn before(&self, context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
-///         if context.is_counted() && context.may_wait() && context.attribute("tenant").is_none() {
-///             context.set_attribute("tenant", "acme");
-///         }
+///         let sender = context.sender.map_or("the host", |sender| sender.service());
+///         let tenant = if sender.starts_with("acme-") { "acme" } else { "another one" };
+///         context.attributes.insert("tenant", tenant.into());
 ///         Verdict::Continue
 ///     }
 /// }
 /// ```
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// Who sends.
-    pub who: Who<'a>,
+    /// Who wants it; none where the host does, which may do everything: the topology is the operator's word already.
+    pub sender: Option<&'a Address>,
+    /// The same, and what it may do. No layer can change it.
+    pub(crate) who: Who<'a>,
     /// What is done.
     pub operation: Operation,
     /// To whom, or on which topic.
@@ -123,18 +114,25 @@ pub struct Context<'a> {
     pub deadline: Option<Instant>,
     /// The message from outside that it came of; 0 for a new one.
     pub trace: u64,
-    may_wait: bool,
+    /// Whether whoever asks waits where a layer answers later: for a send and a call, but not in the sync lane.
+    pub may_wait: bool,
+    /// What layers leave for those after them, and for themselves until the outcome is known.
+    pub attributes: BTreeMap<&'static str, Box<str>>,
     /// Whether all layers let it on.
     let_on: bool,
     when: Option<Instant>,
-    attributes: Vec<(&'static str, Box<str>)>,
 }
 
 impl<'a> Context<'a> {
     /// A message that comes to the stack now.
     #[must_use]
     pub(crate) fn new(who: Who<'a>, operation: Operation, target: &'a str) -> Self {
+        let sender = match who {
+            Who::Host => None,
+            Who::Service { address, .. } => Some(address),
+        };
         Self {
+            sender,
             who,
             operation,
             target,
@@ -143,16 +141,10 @@ impl<'a> Context<'a> {
             deadline: None,
             trace: 0,
             may_wait: false,
+            attributes: BTreeMap::new(),
             let_on: false,
             when: None,
-            attributes: Vec::new(),
         }
-    }
-
-    /// Whether whoever asks waits where a layer answers later: for a send and a call, but not in the sync lane.
-    #[must_use]
-    pub fn may_wait(&self) -> bool {
-        self.may_wait
     }
 
     /// Says when it came to the stack, for one who has read the clock already.
@@ -164,44 +156,54 @@ impl<'a> Context<'a> {
     pub(crate) fn when(&mut self) -> Instant {
         *self.when.get_or_insert_with(Instant::now)
     }
-
-    /// Whether its target counts it: a service does, and a topic does not.
-    #[must_use]
-    pub fn is_counted(&self) -> bool {
-        self.metrics.is_some()
-    }
-
-    /// Leaves something for the layers after this one.
-    pub fn set_attribute(&mut self, name: &'static str, value: impl Into<Box<str>>) {
-        let value = value.into();
-        match self.attributes.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, old)) => *old = value,
-            None => self.attributes.push((name, value)),
-        }
-    }
-
-    /// What a layer left.
-    #[must_use]
-    pub fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(known, _)| *known == name).map(|(_, value)| &**value)
-    }
 }
 
 /// What a layer says before a message goes on.
 ///
 /// # Example
 ///
-/// ```
-/// use airssys_wasm::error::{CallError, SendError};
-/// use airssys_wasm::middleware::Verdict;
+/// A layer that asks a service of the mesh before it lets a call on. Without an answer, nothing goes on.
 ///
-/// fn at_most(bytes: usize, most: usize) -> Verdict {
-///     let reason = format!("{bytes} bytes");
-///     let rejected = SendError::Rejected { layer: "sizes".into(), reason };
-///     if bytes <= most { Verdict::Continue } else { Verdict::Reject(CallError::NotSent(rejected)) }
+/// ```
+/// use std::sync::{Arc, OnceLock, Weak};
+/// use std::time::Duration;
+///
+/// use airssys_wasm::Runtime;
+/// use airssys_wasm::error::SendError;
+/// use airssys_wasm::middleware::{Context, Layer, Operation, Verdict};
+/// use bytes::Bytes;
+///
+/// /// Known when the mesh has started; nothing goes on before.
+/// #[derive(Clone, Default)]
+/// struct AskPolicy(Arc<OnceLock<Weak<Runtime>>>);
+///
+/// impl Layer for AskPolicy {
+///     fn name(&self) -> &'static str {
+///         "policy"
+///     }
+///
+///     /// After the host's own: what is denied anyway needs no question.
+///     fn priority(&self) -> i32 {
+///         100
+///     }
+///
+///     fn before(&self, context: &mut Context<'_>, _: &mut Bytes) -> Verdict {
+///         if context.operation != Operation::Call || context.target == "policy" {
+///             return Verdict::Continue;
+///         }
+///         let (mesh, target) = (self.0.get().cloned().unwrap_or_default(), context.target.to_owned());
+///         Verdict::Later(Box::pin(async move {
+///             let no = |reason| Verdict::Reject(SendError::Rejected { layer: "policy".into(), reason }.into());
+///             let Some(mesh) = mesh.upgrade() else { return no("the mesh is not up".to_owned()) };
+///             match mesh.call("policy", target.clone(), Duration::from_secs(1)).await {
+///                 Ok(Some(answer)) if answer.is_empty() => Verdict::Continue,
+///                 Ok(_) => no(format!("nobody calls {target}")),
+///                 Err(error) => no(error.to_string()),
+///             }
+///         }))
+///     }
 /// }
 /// ```
-#[derive(Debug)]
 pub enum Verdict {
     /// It goes on.
     Continue,
@@ -209,8 +211,34 @@ pub enum Verdict {
     Handled(Option<Bytes>),
     /// It does not go on.
     Reject(CallError),
-    /// What this says, when it is known.
-    Later(Later),
+    /// What this says, when it is known: of a layer that asks somebody before it lets a message on.
+    ///
+    /// Whoever sends or calls waits for it: a call until its deadline, and then it has timed out; a send for the
+    /// `reserve_timeout` of the topology, and then it is rejected in the layer's name. When the mesh is over, it is
+    /// told that the service is stopped. Whoever goes away is not waited for: the future is dropped, and the layers are
+    /// told that the message was discarded.
+    ///
+    /// Nothing else can wait: a publication, a subscription, what is done to children, what the host brings to a
+    /// mailbox, and everything in the sync lane. There nobody looks at the future: the message does not go on, and is
+    /// rejected in the layer's name. [`Context::may_wait`] says before which it is, so that a layer can decide by what
+    /// it knows already.
+    ///
+    /// A layer that asks a service of the same mesh must let its own question pass. Whom it asks may be waiting for it:
+    /// a call to whoever waits for its verdict fails with [`CallError::Deadlock`], of the layer as well as of the
+    /// service that it asks. That holds for what is called in the future itself, and of several calls at once the
+    /// others know the first; what it has another task call is waited for until the deadline.
+    Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continue => f.write_str("Continue"),
+            Self::Handled(answer) => f.debug_tuple("Handled").field(answer).finish(),
+            Self::Reject(error) => f.debug_tuple("Reject").field(error).finish(),
+            Self::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// What a layer says of an error.
@@ -291,7 +319,8 @@ pub trait Layer: Send + Sync + 'static {
     /// (trace).
     fn priority(&self) -> i32;
 
-    /// Before the message goes on. It may change the body. What it has to wait for it waits for in a [`Later`].
+    /// Before the message goes on. It may change the body. What it has to wait for it waits for in a
+    /// [`Verdict::Later`].
     fn before(&self, _context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
         Verdict::Continue
     }
@@ -349,8 +378,8 @@ impl Stack {
     }
 }
 
-impl std::fmt::Debug for Stack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.layers.iter().map(|layer| layer.name())).finish()
     }
 }

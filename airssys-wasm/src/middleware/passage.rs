@@ -1,8 +1,11 @@
 //! A message on its way through the stack, from its entry to its one settlement.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::later::{apart, within};
 use super::{Context, ErrorVerdict, Later, Metrics, Stack, Verdict, Who};
 use crate::address::split;
 use crate::capability::Operation;
@@ -32,7 +35,7 @@ pub(crate) struct Passage<'a> {
 pub(crate) struct Entry {
     operation: Operation,
     when: Option<Instant>,
-    attributes: Vec<(&'static str, Box<str>)>,
+    attributes: BTreeMap<&'static str, Box<str>>,
     depth: usize,
 }
 
@@ -43,7 +46,6 @@ pub(crate) struct Patience {
 }
 
 /// What the layers that were asked say of a message.
-#[derive(Debug)]
 pub(crate) enum Entered {
     /// It goes on.
     On,
@@ -123,7 +125,7 @@ impl<'a> Passage<'a> {
         let layer = waits.layer();
         // Nobody waits for a layer that is new, and it for nobody: this closes no circle.
         let _waiting = patience.who.and_then(|who| waits.wait(who, &layer).ok().flatten());
-        let is_of_a_turn = matches!(self.context.who, Who::Service { .. });
+        let is_of_a_turn = self.context.sender.is_some();
         let mut closed = self.stack.closed.subscribe();
         let mut late = std::pin::pin!(tokio::time::sleep_until(patience.until));
         let mut said = Entered::Later(later);
@@ -132,8 +134,8 @@ impl<'a> Passage<'a> {
                 Entered::On => return Ok(()),
                 Entered::Out(outcome) => return Err(outcome),
                 Entered::Later(later) => {
-                    let later = later.within(layer.nth(0));
-                    let later = if is_of_a_turn { later.apart() } else { later };
+                    let later = within(later, layer.nth(0));
+                    let later = if is_of_a_turn { apart(later) } else { later };
                     tokio::select! {
                         // The deadline first: it ends those as well who always ask once more.
                         biased;

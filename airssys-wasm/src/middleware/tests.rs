@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::{Context, ErrorVerdict, Later, Layer, Passage, Settled, Stack, Verdict, Who};
+use super::{Context, ErrorVerdict, Layer, Passage, Settled, Stack, Verdict, Who};
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::{CallError, SendError};
@@ -129,16 +129,14 @@ fn layers_hand_attributes_and_a_changed_body_on() {
     let log = Log::default();
     let outer = Told {
         before: |context, body| {
-            context.set_attribute("tenant", "blue");
+            context.attributes.insert("tenant", "blue".into());
             *body = "changed".into();
             Verdict::Continue
         },
         ..layer(&log, "outer", 9)
     };
     let inner = Told {
-        before: |context, body| {
-            Verdict::Handled(Some(format!("{} {:?}", context.attribute("tenant").unwrap(), body).into()))
-        },
+        before: |context, body| Verdict::Handled(Some(format!("{} {:?}", context.attributes["tenant"], body).into())),
         ..layer(&log, "inner", 1)
     };
     assert_eq!(pass(outer, inner, &Ok(None)), Ok(Some("blue b\"changed\"".into())));
@@ -161,8 +159,8 @@ fn where_nobody_can_wait_a_layer_that_has_to_is_named_and_settled() {
     let log = Log::default();
     let waits = Told {
         before: |context, _| {
-            assert!(!context.may_wait());
-            Verdict::Later(Later::new(async { panic!("nobody looks at it") }))
+            assert!(!context.may_wait);
+            Verdict::Later(Box::pin(async { panic!("nobody looks at it") }))
         },
         ..layer(&log, "later", 9)
     };

@@ -2,7 +2,8 @@
 
 use tracing::trace;
 
-use super::{Context, Layer, Who};
+use super::{Context, Layer};
+use crate::address::Address;
 use crate::message::Answer;
 
 /// The layer that tells. Where nobody listens it costs one load.
@@ -19,10 +20,7 @@ impl Layer for Trace {
     }
 
     fn after(&self, context: &Context<'_>, outcome: &Answer) {
-        let who = match context.who {
-            Who::Host => "host",
-            Who::Service { address, .. } => address.as_str(),
-        };
+        let who = context.sender.map_or("host", Address::as_str);
         match outcome {
             Ok(_) => {
                 trace!(target: "airssys::dispatch", who, operation = context.operation.name(), target = context.target, trace = context.trace, "ok")

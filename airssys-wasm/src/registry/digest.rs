@@ -28,6 +28,7 @@ pub struct Digest([u8; 32]);
 
 impl Digest {
     /// The digest of these bytes.
+    #[doc(hidden)]
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())

@@ -34,6 +34,20 @@ pub struct Draft {
 impl Draft {
     /// Reads one: a folder with a `Component.toml`, or a `.wasm` file with its `.toml` beside it.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::Draft;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// std::fs::write(folder.join("echo.wasm"), binary)?;
+    /// std::fs::write(folder.join("echo.toml"), "name = \"echo\"\nversion = \"1.2.0\"\n")?;
+    /// let _draft = Draft::read(&folder.join("echo.wasm"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// There is none; the manifest is wrong, or missing: a published release has a name and a version; the binary is no
@@ -50,6 +64,20 @@ impl Draft {
     }
 
     /// One of bytes that are in memory.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::hint::Coded;
+    /// use airssys_wasm::registry::Draft;
+    ///
+    /// let manifest = || "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// let _draft = Draft::new(binary, manifest())?;
+    /// let refused = Draft::new(b"no component".to_vec(), manifest()).unwrap_err();
+    /// assert_eq!(refused.code(), "no-component");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -85,6 +113,22 @@ impl Draft {
     }
 
     /// Signs it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::{Draft, SecretKey, Store};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # let mut draft = Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?;
+    /// let key = SecretKey::generate()?;
+    /// draft.sign(&key);
+    /// let (record, _new) = Store::open(data)?.publish(&draft)?;
+    /// assert_eq!(record.signatures[0].key, key.public());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn sign(&mut self, key: &SecretKey) {
         let signature = key.sign(&self.seal);
         if !self.seal.signatures.iter().any(|other| other.key == signature.key) {

@@ -7,14 +7,14 @@ use std::str::FromStr;
 use super::{Digest, Reference, reference};
 use crate::config_file::ConfigError;
 use crate::engine::TemplateError;
-use crate::hint::{Act, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 
 /// Why a release is not published, found or removed.
 ///
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::hint::Hinted;
+/// use airssys_wasm::hint::Coded;
 /// use airssys_wasm::registry::{Store, StoreError};
 ///
 /// # let folder = tempfile::tempdir()?;
@@ -177,7 +177,23 @@ impl FromStr for Reference {
     }
 }
 
-impl Hinted for StoreError {
+impl Coded for StoreError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Reference { .. } => "bad-reference",
+            Self::Manifest(_) => "manifest",
+            Self::Component(error) => error.code(),
+            Self::NoSuchRelease { .. } => "no-such-release",
+            Self::Differs { .. } => "differs",
+            Self::Damaged { .. } | Self::KeptDamaged { .. } => "damaged",
+            Self::NewerFormat { .. } => "newer-format",
+            Self::InUse { .. } => "in-use",
+            Self::Busy { .. } => "busy",
+            Self::Rebuilt { .. } => "rebuilt",
+            Self::File { .. } => "file",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::Reference { .. } => "write NAME@VERSION, such as pricing@1.2.0".into(),

@@ -198,7 +198,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
     use super::{BTreeSet, Digest, Keep, Path, Release, StoreError, fs};
-    use crate::hint::Hinted;
+    use crate::hint::Coded;
 
     const TOML: &str = "name = \"a\"\nversion = \"1.0.0\"\n";
 

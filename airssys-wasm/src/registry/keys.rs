@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Digest, Release};
 use crate::hex;
-use crate::hint::{Act, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 
 /// What stands before the digests in what is signed.
 const DOMAIN: &[u8] = b"airssys release signature, version 1\0";
@@ -95,9 +95,9 @@ pub struct Signature {
 /// # let data = folder.path();
 /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
 /// let store = Store::open(data)?;
-/// let published = store.publish(&Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?)?;
+/// let (record, _new) = store.publish(&Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?)?;
 /// let seal: Seal = store.resolve("echo@1.2.0")?.seal.ok_or("it was published")?;
-/// assert_eq!(seal.id(), published.record().id());
+/// assert_eq!(seal.id(), record.id());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +163,17 @@ pub enum KeyError {
     Random(io::Error),
 }
 
-impl Hinted for KeyError {
+impl Coded for KeyError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Public { .. } => "bad-public-key",
+            Self::Secret { .. } => "bad-secret-key",
+            Self::Exists { .. } => "exists",
+            Self::File { .. } => "file",
+            Self::Random(_) => "random",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::Public { .. } => Act::MakeKey.into(),
@@ -213,7 +223,15 @@ pub enum Untrusted {
     },
 }
 
-impl Hinted for Untrusted {
+impl Coded for Untrusted {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NotPublished { .. } => "not-published",
+            Self::Unsigned { .. } => "unsigned",
+            Self::OtherKeys { .. } => "other-keys",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::NotPublished { .. } => Act::PublishSigned.into(),
@@ -264,6 +282,15 @@ fn message(seal: &Seal) -> Vec<u8> {
 impl SecretKey {
     /// Makes a new one.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::SecretKey;
+    ///
+    /// assert_ne!(SecretKey::generate()?.public(), SecretKey::generate()?.public());
+    /// # Ok::<_, airssys_wasm::registry::KeyError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`KeyError::Random`].
@@ -274,6 +301,17 @@ impl SecretKey {
     }
 
     /// Reads one from a file that [`SecretKey::write_new`] wrote.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::{KeyError, SecretKey};
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("release.key");
+    /// std::fs::write(&file, "no key").unwrap();
+    /// assert!(matches!(SecretKey::read(&file), Err(KeyError::Secret { .. })));
+    /// ```
     ///
     /// # Errors
     ///
@@ -289,6 +327,19 @@ impl SecretKey {
     }
 
     /// Writes it to a new file that only its owner may read.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::SecretKey;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let file = folder.path().join("release.key");
+    /// let key = SecretKey::generate()?;
+    /// key.write_new(&file)?;
+    /// assert_eq!(SecretKey::read(&file)?.public(), key.public());
+    /// # Ok::<_, airssys_wasm::registry::KeyError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -312,6 +363,17 @@ impl SecretKey {
     }
 
     /// The key that others know it by.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::SecretKey;
+    ///
+    /// // What `trusted_keys` of a topology names.
+    /// let key = SecretKey::generate()?;
+    /// println!("trusted_keys = [\"{}\"]", key.public());
+    /// # Ok::<_, airssys_wasm::registry::KeyError>(())
+    /// ```
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())

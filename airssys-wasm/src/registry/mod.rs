@@ -17,8 +17,8 @@
 //! draft.sign(&key);
 //!
 //! let store = Store::open(data)?;
-//! let published: Published = store.publish(&draft)?;
-//! let record: &Record = published.record();
+//! let (record, published): (Record, Published) = store.publish(&draft)?;
+//! assert_eq!(published, Published::New);
 //! assert_eq!(record.to_string(), "echo@1.2.0");
 //! assert_eq!(record.signatures[0].key, key.public());
 //!
@@ -55,7 +55,7 @@ pub use manifest::Manifest;
 pub(crate) use manifest::{LimitsPatch, Memory};
 pub use record::Record;
 pub(crate) use reference::Reference;
-pub use store::{Listing, Published, Store};
+pub use store::{Published, Store};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,6 +109,21 @@ pub struct Release {
 impl Release {
     /// Finds a release: a folder with a `Component.toml`, or a `.wasm` file, whose description is then `NAME.toml`
     /// beside it, if there is one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::Release;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// std::fs::write(folder.join("echo.wasm"), binary)?;
+    /// std::fs::write(folder.join("echo.toml"), "name = \"echo\"\nversion = \"1.2.0\"\n")?;
+    /// let release = Release::find(&folder.join("echo.wasm"))?;
+    /// assert_eq!(release.manifest.version.to_string(), "1.2.0");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,6 +16,22 @@ pub(super) const FORMAT: u32 = 2;
 const WITHOUT_PARTS: u32 = 1;
 
 /// A release of the store, as its index has it. As text it is its name and version.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::registry::{Draft, Record, Store};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let data = folder.path();
+/// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # let draft = Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?;
+/// let (record, _new) = Store::open(data)?.publish(&draft)?;
+/// let Record { name, size_bytes, signatures, .. } = &record;
+/// assert_eq!((name.as_str(), signatures.len()), ("echo", 0), "{size_bytes} bytes");
+/// assert_eq!(record.to_string(), "echo@1.2.0");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -73,6 +89,22 @@ impl Record {
     }
 
     /// The release's id: a digest of the digests of its binary and its manifest.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::{Draft, Store};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # let draft = Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?;
+    /// // The same bytes have the same id, wherever they are published.
+    /// let (record, _new) = Store::open(data)?.publish(&draft)?;
+    /// let (again, _already) = Store::open(data)?.publish(&draft)?;
+    /// assert_eq!(record.id(), again.id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> Digest {
         self.seal().id()

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use semver::Version;
+use serde::Serialize;
 use tracing::warn;
 
 use super::files::{self, Hold, Lock, UNFINISHED};
@@ -43,9 +44,9 @@ const RECORD_MODE: u32 = 0o644;
 /// use airssys_wasm::registry::{Draft, Store};
 ///
 /// let store = Store::open(Path::new("/var/lib/airssys"))?;
-/// let published = store.publish(&Draft::read(Path::new("target/airssys/pricing.wasm"))?)?;
+/// let (record, _new) = store.publish(&Draft::read(Path::new("target/airssys/pricing.wasm"))?)?;
 /// let release = store.resolve("pricing")?;
-/// println!("{} is {}", release.component.display(), published.record().id());
+/// println!("{} is {}", release.component.display(), record.id());
 /// # Ok::<(), airssys_wasm::registry::StoreError>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -58,64 +59,51 @@ pub struct Store {
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::registry::Published;
+/// use airssys_wasm::registry::{Draft, Published, Store};
 ///
-/// fn told(published: &Published) -> String {
-///     let what = match published {
-///         Published::New(_) => "published",
-///         Published::Already(_) => "is published already",
-///         Published::Signed(_) => "has a signature more",
-///         Published::Mended(_) => "is whole again",
-///     };
-///     format!("{} {what}", published.record())
+/// fn told(published: Published) -> &'static str {
+///     match published {
+///         Published::New => "is published",
+///         Published::Already => "was published already",
+///         Published::Signed => "has a signature more",
+///         Published::Mended => "is whole again",
+///     }
 /// }
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Published {
-    /// It is there now.
-    New(Record),
-    /// It was there already, the same to the last byte. Nothing was done.
-    Already(Record),
-    /// It was there already, and has another signature now.
-    Signed(Record),
-    /// It was there already, and damaged. It is whole now.
-    Mended(Record),
-}
-
-/// What a store holds.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::registry::{Listing, Store};
 ///
 /// # let folder = tempfile::tempdir()?;
-/// # let data = folder.path();
-/// let Listing { releases, damaged } = Store::open(data)?.releases()?;
-/// assert!(releases.is_empty() && damaged.is_empty());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # let draft = Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?;
+/// # let store = Store::open(folder.path())?;
+/// let (record, published) = store.publish(&draft)?;
+/// assert_eq!(format!("{record} {}", told(published)), "echo@1.2.0 is published");
+/// # Ok::<(), airssys_wasm::registry::StoreError>(())
 /// ```
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// The releases by name and version, the newest version last. Their blobs were not looked at.
-    pub releases: Vec<Record>,
-    /// Records that cannot be used.
-    pub damaged: Vec<StoreError>,
-}
-
-impl Published {
-    /// The release, as the store has it now.
-    #[must_use]
-    pub fn record(&self) -> &Record {
-        match self {
-            Self::New(record) | Self::Already(record) | Self::Signed(record) | Self::Mended(record) => record,
-        }
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Published {
+    /// It is there now.
+    New,
+    /// It was there already, the same to the last byte. Nothing was done.
+    Already,
+    /// It was there already, and has another signature now.
+    Signed,
+    /// It was there already, and damaged. It is whole now.
+    Mended,
 }
 
 impl Store {
     /// The store in a data folder. Nothing is made before something is published.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::Store;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// assert!(Store::open(data)?.releases()?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -132,13 +120,29 @@ impl Store {
     }
 
     /// Publishes a release. Publishing the same again does nothing, but for adding signatures, and for mending a blob
-    /// that was damaged.
+    /// that was damaged. Answers with the release as the store has it now, and with what has changed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::{Draft, Published, Store};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # let draft = Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?;
+    /// let store = Store::open(data)?;
+    /// let (record, published) = store.publish(&draft)?;
+    /// assert_eq!((record.to_string().as_str(), published), ("echo@1.2.0", Published::New));
+    /// assert_eq!(store.publish(&draft)?.1, Published::Already);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// The version is there with other bytes; its record is damaged; somebody else holds the lock; the file system
     /// refuses. Then the release is not there, or as it was.
-    pub fn publish(&self, draft: &Draft) -> Result<Published, StoreError> {
+    pub fn publish(&self, draft: &Draft) -> Result<(Record, Published), StoreError> {
         let lock = self.lock()?;
         self.sweep(&lock);
         let (manifest, seal) = (&draft.manifest, &draft.seal);
@@ -173,16 +177,16 @@ impl Store {
                 parts: draft.parts.clone(),
             };
             self.write(&record)?;
-            return Ok(Published::New(record));
+            return Ok((record, Published::New));
         };
         let signed = |record: &Record, key| record.signatures.iter().any(|signature| signature.key == key);
         let more: Vec<_> = seal.signatures.iter().filter(|new| !signed(&record, new.key)).cloned().collect();
         if !more.is_empty() {
             record.signatures.extend(more);
             self.write(&record)?;
-            return Ok(Published::Signed(record));
+            return Ok((record, Published::Signed));
         }
-        Ok(if wrote_binary || wrote_manifest { Published::Mended(record) } else { Published::Already(record) })
+        Ok((record, if wrote_binary || wrote_manifest { Published::Mended } else { Published::Already }))
     }
 
     fn get(&self, name: &str, version: &Version) -> Result<Release, StoreError> {
@@ -197,6 +201,23 @@ impl Store {
 
     /// The release that a text names, each byte of which was compared with its digest: `NAME@VERSION`, or `NAME` for
     /// the newest. A version such as `2.0.0-rc.1` is the newest only where there are no others.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::hint::Coded;
+    /// use airssys_wasm::registry::{Draft, Store};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # let draft = Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?;
+    /// let store = Store::open(data)?;
+    /// store.publish(&draft)?;
+    /// assert_eq!(store.resolve("echo")?, store.resolve("echo@1.2.0")?);
+    /// assert_eq!(store.resolve("echo@2.0.0").unwrap_err().code(), "no-such-release");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -213,25 +234,45 @@ impl Store {
         self.get(&reference.name, &version)
     }
 
-    /// What the store holds.
+    /// What the store holds: the releases by name and version, the newest version last, and in the place of one whose
+    /// record cannot be used, why. Their blobs are not looked at.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::{Draft, Store};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # let draft = Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?;
+    /// let store = Store::open(data)?;
+    /// store.publish(&draft)?;
+    /// for release in store.releases()? {
+    ///     match release {
+    ///         Ok(record) => assert_eq!(record.to_string(), "echo@1.2.0"),
+    ///         Err(damaged) => println!("{damaged}"),
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// It cannot be read.
-    pub fn releases(&self) -> Result<Listing, StoreError> {
-        let mut listing = Listing::default();
+    pub fn releases(&self) -> Result<Vec<Result<Record, StoreError>>, StoreError> {
+        let mut releases = Vec::new();
         for name in self.names()? {
             for version in self.versions(&name)? {
                 match self.record(&Reference::of(&name, &version)) {
-                    Ok(record) => listing.releases.extend(record),
-                    Err(error @ (StoreError::Damaged { .. } | StoreError::NewerFormat { .. })) => {
-                        listing.damaged.push(error);
+                    Err(error) if !matches!(error, StoreError::Damaged { .. } | StoreError::NewerFormat { .. }) => {
+                        return Err(error);
                     }
-                    Err(error) => return Err(error),
+                    found => releases.extend(found.transpose()),
                 }
             }
         }
-        Ok(listing)
+        Ok(releases)
     }
 
     /// What of it is not as it was published: a record, or a release with a blob that has other bytes. Reads all of it,
@@ -241,9 +282,9 @@ impl Store {
     ///
     /// It cannot be read.
     pub(crate) fn verify(&self) -> Result<Vec<StoreError>, StoreError> {
-        let Listing { releases, mut damaged } = self.releases()?;
-        for record in releases {
-            match self.get(&record.name, &record.version) {
+        let mut damaged = Vec::new();
+        for record in self.releases()? {
+            match record.and_then(|record| self.get(&record.name, &record.version)) {
                 // It was removed meanwhile.
                 Ok(_) | Err(StoreError::NoSuchRelease { .. }) => {}
                 Err(error) => damaged.push(error),
@@ -338,7 +379,8 @@ impl Store {
             return Ok(Vec::new());
         }
         let lock = self.lock()?;
-        let mut doomed = doomed(self.releases()?.releases, keep, keep_for, SystemTime::now(), in_use);
+        let known = self.releases()?.into_iter().flatten().collect();
+        let mut doomed = doomed(known, keep, keep_for, SystemTime::now(), in_use);
         for at in (0..doomed.len()).rev() {
             let release = doomed[at].reference();
             if self.is_held(&release)? {
@@ -498,13 +540,15 @@ impl Store {
             // Only an empty one goes.
             let _not_empty = fs::remove_dir(&folder);
         }
-        let Listing { releases, damaged } = self.releases()?;
-        let named: BTreeSet<Digest> = releases.iter().flat_map(|record| [record.binary, record.manifest]).collect();
+        let releases = self.releases()?;
+        let is_damaged = releases.iter().any(Result::is_err);
+        let named: BTreeSet<Digest> =
+            releases.iter().flatten().flat_map(|record| [record.binary, record.manifest]).collect();
         let blobs = self.blobs();
         for file in files::names(&blobs)? {
             let orphan = Digest::of_text(&file).is_some_and(|digest| !named.contains(&digest));
             // Which blobs a damaged record names cannot be known: then all stay.
-            if file.starts_with(UNFINISHED) || (orphan && damaged.is_empty()) {
+            if file.starts_with(UNFINISHED) || (orphan && !is_damaged) {
                 files::remove(&blobs.join(file))?;
             }
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Runtime;
-use crate::apply::{self, RuntimeError, StartOptions};
+use crate::apply::{self, Checked, RuntimeError, StartOptions};
 use crate::events::Subscription;
 use crate::middleware::Layer;
 use crate::topology::Topology;
@@ -27,10 +27,7 @@ use crate::topology::Topology;
 /// let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
 /// let topology = Topology::parse(text, folder)?;
 /// let (code, data) = (folder.join("code"), folder.join("data"));
-/// let builder = Runtime::builder().code_cache(&code).data_folder(&data).max_instances(10).as_written();
-/// let mut events = builder.events();
-/// let runtime = builder.start(&topology).await?;
-/// assert!(events.next().await.is_some());
+/// let runtime = Runtime::builder().code_cache(&code).data_folder(&data).as_written().start(&topology).await?;
 /// runtime.shutdown().await;
 /// # Ok(()) }
 /// ```
@@ -41,6 +38,22 @@ pub struct RuntimeBuilder {
 
 impl RuntimeBuilder {
     /// Keeps compiled code in this folder, so that the next start takes milliseconds.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// # let topology = Topology::parse("name = \"empty\"\n[[supervisor]]\nname = \"later\"\n", folder)?;
+    /// let runtime = Runtime::builder().code_cache(folder.join("code")).start(&topology).await?;
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn code_cache(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.engines.code_cache = Some(folder.into());
@@ -51,6 +64,22 @@ impl RuntimeBuilder {
     /// releases there. One mesh at a time has it.
     ///
     /// The topology that is started is the one in force from then on, whatever was applied before.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// # let topology = Topology::parse("name = \"empty\"\n[[supervisor]]\nname = \"later\"\n", folder)?;
+    /// let runtime = Runtime::builder().data_folder(folder.join("data")).start(&topology).await?;
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.data_folder = Some(folder.into());
@@ -59,16 +88,26 @@ impl RuntimeBuilder {
 
     /// Starts with the releases that the topology names, whatever was deployed, and writes no deployment down.
     /// Otherwise a service starts with the release that was live last.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// # let topology = Topology::parse("name = \"empty\"\n[[supervisor]]\nname = \"later\"\n", folder)?;
+    /// let builder = Runtime::builder().data_folder(folder.join("data")).as_written();
+    /// let runtime = builder.start(&topology).await?;
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn as_written(mut self) -> Self {
         self.options.as_written = true;
-        self
-    }
-
-    /// Lets at most this many instances live at a time; by default as many as the kernel's mappings allow.
-    #[must_use]
-    pub fn max_instances(mut self, most: usize) -> Self {
-        self.options.engines.max_instances = Some(most);
         self
     }
 
@@ -146,6 +185,13 @@ impl RuntimeBuilder {
     }
 
     /// What will happen in the mesh, from the start on, also where that fails: see [`crate::events`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let mut events = airssys_wasm::Runtime::builder().events();
+    /// assert_eq!(events.try_next(), None);
+    /// ```
     #[must_use]
     pub fn events(&self) -> Subscription {
         self.options.events.subscribe()
@@ -154,10 +200,62 @@ impl RuntimeBuilder {
     /// Compiles the releases, starts the tree, and answers when all of it is up. Must be called on a tokio runtime with
     /// several threads.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let topology = Topology::parse("name = \"empty\"\n[[supervisor]]\nname = \"later\"\n", ".".as_ref())?;
+    /// let runtime = Runtime::builder().start(&topology).await?;
+    /// assert_eq!(runtime.tree().await[0].child.id.as_str(), "later");
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`RuntimeError`]. Nothing runs then.
     pub async fn start(self, topology: &Topology) -> Result<Runtime, RuntimeError> {
         apply::start(self.options, topology).await.map(Runtime::of)
+    }
+}
+
+/// What the command `airssys` and the project's own tests need beside that.
+#[doc(hidden)]
+impl RuntimeBuilder {
+    /// Lets at most this many instances live at a time; by default as many as the kernel's mappings allow.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let _builder = airssys_wasm::Runtime::builder().max_instances(10);
+    /// ```
+    #[must_use]
+    pub fn max_instances(mut self, most: usize) -> Self {
+        self.options.engines.max_instances = Some(most);
+        self
+    }
+
+    /// Compiles and links the releases, and starts nothing: finds what [`RuntimeBuilder::start`] would refuse.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::Runtime;
+    ///
+    /// assert!(Runtime::builder().check(&runtime.in_force()).await?.warnings.is_empty());
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError`].
+    pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
+        apply::check(self.options, topology).await
     }
 }

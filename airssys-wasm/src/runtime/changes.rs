@@ -1,10 +1,7 @@
-//! What changes a running mesh beside deployments: an apply, a stop and a start, and what is forgotten.
-
-use std::time::Duration;
+//! What changes a running mesh beside deployments: an apply, a stop and a start.
 
 use super::Runtime;
-use super::forget::{ForgetError, Forgotten};
-use crate::apply::{Applied, ApplyError, ServiceStop, StopError};
+use crate::apply::{Applied, ApplyError, StopError};
 use crate::deploy::DeployOptions;
 use crate::topology::Topology;
 
@@ -54,7 +51,8 @@ impl Runtime {
 
     /// Stops a service, and nothing else. It is stopped until [`Runtime::start_service`], also when the host is killed
     /// and started again on the same data folder; without one until the host ends. Messages to it are refused; what
-    /// waits for it becomes dead letters. It answers when the service has stopped.
+    /// waits for it becomes dead letters. It answers when the service has stopped, with whether that outlives the host,
+    /// because there is a data folder.
     ///
     /// # Example
     ///
@@ -65,7 +63,8 @@ impl Runtime {
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (runtime, _folder) = echo("").await?;
-    /// runtime.stop_service("echo").await?;
+    /// let kept = runtime.stop_service("echo").await?;
+    /// assert!(!kept, "there is no data folder");
     /// assert_eq!(runtime.send("echo", "hello").await.unwrap_err().code(), "stopped");
     /// runtime.start_service("echo").await?;
     /// runtime.send("echo", "hello").await?;
@@ -76,69 +75,28 @@ impl Runtime {
     /// # Errors
     ///
     /// [`StopError`]; nothing was stopped then.
-    pub async fn stop_service(&self, service: &str) -> Result<ServiceStop, StopError> {
+    pub async fn stop_service(&self, service: &str) -> Result<bool, StopError> {
         self.hosted.stop_service(service).await
     }
 
-    /// Starts a service that was stopped, or that ended for good, and answers when it is up. Where it runs, nothing is
-    /// done.
+    /// Starts a service that was stopped, or that ended for good, and answers when it is up, with whether that outlives
+    /// the host. Where it runs, nothing is done.
     ///
     /// # Example
     ///
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::ServiceStop;
-    ///
-    /// let ServiceStop { stopped, kept, .. } = runtime.start_service("echo").await?;
-    /// assert!(!stopped && !kept, "it runs, and there is no data folder");
+    /// runtime.stop_service("echo").await?;
+    /// let _kept = runtime.start_service("echo").await?;
+    /// runtime.send("echo", "hello").await?;
     /// # Ok(()) });
     /// ```
     ///
     /// # Errors
     ///
     /// [`StopError`].
-    pub async fn start_service(&self, service: &str) -> Result<ServiceStop, StopError> {
+    pub async fn start_service(&self, service: &str) -> Result<bool, StopError> {
         self.hosted.start_service(service).await
-    }
-
-    /// Drops all that a service remembers, or one key of a service that has several states: on disk and in memory, as
-    /// one step, and what its instance knows. It is there as a whole or not at all, whenever the host ends. Also one
-    /// that is set aside because it crashed too often, or suspended, is let in again.
-    ///
-    /// What waits in its mailbox stays there, and is handled on a state that nobody has written to. A turn that runs is
-    /// waited for. Where it is not over within `patience` it is cut off, as a crash. The instance is not told to stop.
-    /// A release that is on its way back, or comes back later, finds no state from before.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use airssys_wasm::{ForgetError, Runtime};
-    /// use airssys_wasm::topology::Topology;
-    ///
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let folder = tempfile::tempdir()?;
-    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
-    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
-    /// let file = folder.path().join("airssys.toml");
-    /// let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nkeyed = {}\n";
-    /// std::fs::write(&file, text)?;
-    /// let runtime = Runtime::builder().start(&Topology::read(&file)?).await?;
-    /// runtime.call("echo/alice", "hello", Duration::from_secs(5)).await?;
-    /// let forgotten = runtime.forget("echo", Some("alice"), Duration::from_secs(5)).await?;
-    /// assert_eq!((forgotten.actor.as_str(), forgotten.values), ("alice", 0));
-    /// let nobody = runtime.forget("echo", Some("bob"), Duration::from_secs(5)).await;
-    /// assert!(matches!(nobody, Err(ForgetError::NoSuchKey { .. })));
-    /// runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`ForgetError`]; nothing was forgotten then.
-    pub async fn forget(&self, service: &str, key: Option<&str>, patience: Duration) -> Result<Forgotten, ForgetError> {
-        self.hosted.forget(service, key, patience).await
     }
 }

@@ -9,11 +9,10 @@ use std::time::Duration;
 use airssys_rt_shim::supervisor::SupervisorHandle;
 use bytes::Bytes;
 
-use super::forget::{ForgetError, Forgotten};
-use super::{Runtime, RuntimeBuilder};
-use crate::apply::{self, ApplyError, ApplyPlan, Checked, RuntimeError};
+use super::Runtime;
+use crate::apply::{ApplyError, ApplyPlan, InvokeError, Written};
 use crate::deploy::{DeployError, DeployOptions, Deployment, Ended, Plan, Recovery, Ungranted};
-use crate::message::{Answer, DeadLetter};
+use crate::message::{Answer, DeadLetter, To};
 use crate::registry::Release;
 use crate::router::Caller;
 use crate::state::durable::KeptState;
@@ -65,28 +64,6 @@ impl Runtime {
     #[must_use]
     pub fn in_force(&self) -> Arc<Topology> {
         self.hosted.desired.in_force()
-    }
-
-    /// What [`Runtime::forget`] would drop. Changes nothing.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::{ForgetError, Forgotten};
-    ///
-    /// let Forgotten { values, commits, waiting, .. } = runtime.plan_forget("echo", None)?;
-    /// assert_eq!((values, commits, waiting), (0, 0, 0));
-    /// assert!(matches!(runtime.plan_forget("echo", Some("alice")), Err(ForgetError::TakesNoKey { .. })));
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Runtime::forget`], as far as it can be known before.
-    pub fn plan_forget(&self, service: &str, key: Option<&str>) -> Result<Forgotten, ForgetError> {
-        self.hosted.plan_forget(service, key)
     }
 
     /// What [`Runtime::deploy`] would change, and why it would refuse. Compiles the release, and changes nothing.
@@ -152,7 +129,7 @@ impl Runtime {
         self.hosted.ungranted(service, release)
     }
 
-    /// How many committed turns [`Runtime::restore_state`] would discard.
+    /// How many committed turns [`Runtime::rollback`] would discard that restores the state.
     ///
     /// # Example
     ///
@@ -214,7 +191,7 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::hint::Hinted;
+    /// use airssys_wasm::hint::Coded;
     ///
     /// for recovery in runtime.recoveries() {
     ///     println!("{recovery}{}", recovery.hint().map_or_else(String::new, |hint| format!("; {hint}")));
@@ -304,7 +281,52 @@ impl Runtime {
         patience: Duration,
         posted: impl Fn() + Sync,
     ) -> Answer {
-        self.ask(Caller::Host(Some(&posted)), to, None, body.into(), patience).await
+        self.ask(Caller::Host(Some(&posted)), to.into(), body.into(), patience).await
+    }
+
+    /// [`Runtime::invoke`] with the result in JSON, or in WAVE, whichever the call is written in.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::adder(async |runtime| {
+    /// use std::time::Duration;
+    ///
+    /// let sum = runtime.invoke_in("adder", "add(2, 3)", true, Duration::from_secs(5)).await?;
+    /// assert_eq!(sum.as_deref(), Some("5"));
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`].
+    pub async fn invoke_in(
+        &self,
+        to: impl Into<To<'_>>,
+        call: impl Into<Written<'_>>,
+        in_json: bool,
+        patience: Duration,
+    ) -> Result<Option<String>, InvokeError> {
+        self.hosted.invoke(to.into(), call.into(), in_json, patience).await
+    }
+
+    /// The names by which the functions of a service are called: with the interface where several have one name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvokeError`]: there is no such service.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::adder(async |runtime| {
+    /// assert_eq!(runtime.functions("adder")?, ["add"]);
+    /// # Ok(()) });
+    /// ```
+    pub fn functions(&self, service: &str) -> Result<Vec<String>, InvokeError> {
+        self.hosted.functions(service)
     }
 
     /// Takes a dead letter out of those that are kept, by the id of its message. It stays counted.
@@ -433,28 +455,5 @@ impl Runtime {
     #[must_use]
     pub fn gave_up(&self) -> Option<String> {
         self.hosted.actual.supervisors.gave_up()
-    }
-}
-
-#[doc(hidden)]
-impl RuntimeBuilder {
-    /// Compiles and links the releases, and starts nothing: finds what [`RuntimeBuilder::start`] would refuse.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::Runtime;
-    ///
-    /// assert!(Runtime::builder().check(&runtime.in_force()).await?.warnings.is_empty());
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`RuntimeError`].
-    pub async fn check(self, topology: &Topology) -> Result<Checked, RuntimeError> {
-        apply::check(self.options, topology).await
     }
 }

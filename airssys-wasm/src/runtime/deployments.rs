@@ -84,6 +84,10 @@ impl Runtime {
     /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready.
     /// Where a deployment is under way, that is cancelled.
     ///
+    /// For one that cannot read what the live one stored there is [`DeployOptions::restore_state`]: the state is then
+    /// what it was before the live one brought it over, and the turns that were committed since are discarded. That is
+    /// also the way out of [`Progress::Suspended`](crate::deploy::Progress::Suspended).
+    ///
     /// # Example
     ///
     /// ```
@@ -91,8 +95,12 @@ impl Runtime {
     /// # doc::mesh("", async |runtime, _| {
     /// use airssys_wasm::deploy::{DeployError, DeployOptions};
     ///
-    /// let never_deployed = runtime.rollback("echo", DeployOptions::default());
+    /// let mut options = DeployOptions::default();
+    /// let never_deployed = runtime.rollback("echo", options.clone());
     /// assert!(matches!(never_deployed, Err(DeployError::NoPrevious { .. })));
+    /// options.restore_state = true;
+    /// let never_brought_over = runtime.rollback("echo", options);
+    /// assert!(matches!(never_brought_over, Err(DeployError::NoSavedState { .. })));
     /// # Ok(()) });
     /// ```
     ///
@@ -101,30 +109,6 @@ impl Runtime {
     /// [`DeployError`]; nothing has changed then.
     pub fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         self.hosted.rollback(service, options)
-    }
-
-    /// [`Runtime::rollback`] for a release that cannot read what the live one stored: puts the state back to what it
-    /// was before the live one brought it over, with the turns that were committed since discarded. Also the way out of
-    /// [`Progress::Suspended`](crate::deploy::Progress::Suspended).
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::deploy::DeployOptions;
-    ///
-    /// // Nothing was brought over to another schema.
-    /// assert_eq!(runtime.turns_to_discard("echo"), 0);
-    /// assert!(runtime.restore_state("echo", DeployOptions::default()).is_err());
-    /// # Ok(()) });
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`DeployError`]; nothing has changed then.
-    pub fn restore_state(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
-        self.hosted.restore_state(service, options)
     }
 
     /// The last deployment of a service, where it had one.

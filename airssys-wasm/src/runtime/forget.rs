@@ -10,11 +10,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
+use super::Runtime;
 use crate::actor::{Placed, Post};
 use crate::apply::Hosted;
 use crate::deploy::begin_anew;
 use crate::error::Crash;
-use crate::hint::{Act, Coded, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 use crate::router::directory::{Directory, Keys};
 use crate::router::place::{Misaddressed, Place};
 use crate::router::service::Service;
@@ -32,7 +33,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(2);
 /// # doc::mesh("", async |runtime, _| {
 /// use std::time::Duration;
 ///
-/// use airssys_wasm::Forgotten;
+/// use airssys_wasm::command::Forgotten;
 ///
 /// let Forgotten { actor, values, .. } = runtime.forget("echo", None, Duration::from_secs(5)).await?;
 /// assert_eq!((actor.as_str(), values), ("", 0));
@@ -60,7 +61,7 @@ pub struct Forgotten {
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
 /// # doc::mesh("", async |runtime, _| {
-/// use airssys_wasm::ForgetError;
+/// use airssys_wasm::command::ForgetError;
 /// use airssys_wasm::hint::Coded;
 ///
 /// let error: ForgetError = runtime.plan_forget("nobody", None).unwrap_err();
@@ -139,9 +140,7 @@ impl Coded for ForgetError {
             Self::NotDurable { .. } => "not-durable",
         }
     }
-}
 
-impl Hinted for ForgetError {
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::NoSuchService { .. } => Act::ListServices.into(),
@@ -163,6 +162,72 @@ struct Found {
     target: Arc<Place>,
     state: Arc<State>,
     told: Forgotten,
+}
+
+#[doc(hidden)]
+impl Runtime {
+    /// Drops all that a service remembers, or one key of a service that has several states: on disk and in memory, as
+    /// one step, and what its instance knows. It is there as a whole or not at all, whenever the host ends. Also one
+    /// that is set aside because it crashed too often, or suspended, is let in again.
+    ///
+    /// What waits in its mailbox stays there, and is handled on a state that nobody has written to. A turn that runs is
+    /// waited for. Where it is not over within `patience` it is cut off, as a crash. The instance is not told to stop.
+    /// A release that is on its way back, or comes back later, finds no state from before.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::command::ForgetError;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+    /// let file = folder.path().join("airssys.toml");
+    /// let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\nkeyed = {}\n";
+    /// std::fs::write(&file, text)?;
+    /// let runtime = Runtime::builder().start(&Topology::read(&file)?).await?;
+    /// runtime.call("echo/alice", "hello", Duration::from_secs(5)).await?;
+    /// let forgotten = runtime.forget("echo", Some("alice"), Duration::from_secs(5)).await?;
+    /// assert_eq!((forgotten.actor.as_str(), forgotten.values), ("alice", 0));
+    /// let nobody = runtime.forget("echo", Some("bob"), Duration::from_secs(5)).await;
+    /// assert!(matches!(nobody, Err(ForgetError::NoSuchKey { .. })));
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ForgetError`]; nothing was forgotten then.
+    pub async fn forget(&self, service: &str, key: Option<&str>, patience: Duration) -> Result<Forgotten, ForgetError> {
+        self.hosted.forget(service, key, patience).await
+    }
+
+    /// What [`Runtime::forget`] would drop. Changes nothing.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::{ForgetError, Forgotten};
+    ///
+    /// let Forgotten { values, commits, waiting, .. } = runtime.plan_forget("echo", None)?;
+    /// assert_eq!((values, commits, waiting), (0, 0, 0));
+    /// assert!(matches!(runtime.plan_forget("echo", Some("alice")), Err(ForgetError::TakesNoKey { .. })));
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::forget`], as far as it can be known before.
+    pub fn plan_forget(&self, service: &str, key: Option<&str>) -> Result<Forgotten, ForgetError> {
+        self.hosted.plan_forget(service, key)
+    }
 }
 
 impl Hosted {

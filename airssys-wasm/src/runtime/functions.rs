@@ -6,14 +6,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Runtime;
-use crate::apply::{Function, InvokeError, TypedFunction, Written};
+use crate::apply::{Function, InvokeError, Written};
 use crate::engine::Value;
+use crate::message::To;
 
 impl Runtime {
     /// Calls a function that a service exports by its own type, and waits for `patience` for its result. The call is
-    /// [`Written`]; the result is in [WAVE](https://docs.rs/wasm-wave), the text of WIT's values; none where the
-    /// function has no result. Where several interfaces of the service have a function of that name, the interface
-    /// stands before it: `acme:shop/pricing#quote(...)`.
+    /// [`Written`] in [WAVE](https://docs.rs/wasm-wave), the text of WIT's values, or its arguments in JSON, and the
+    /// result is in the same; none where the function has no result. What of JSON stands for which type is in the book,
+    /// under "Components of others". Where several interfaces of the service have a function of that name, the
+    /// interface stands before it: `acme:shop/pricing#quote(...)`.
     ///
     /// A result that is an error is an answer as well. What the turn did is discarded then.
     ///
@@ -28,49 +30,24 @@ impl Runtime {
     /// # doc::adder(async |runtime| {
     /// use std::time::Duration;
     ///
+    /// use airssys_wasm::Written;
+    ///
+    /// const PATIENCE: Duration = Duration::from_secs(5);
     /// // Its component exports `add: func(a: u32, b: u32) -> u32`, and nothing else.
-    /// let sum = runtime.invoke("adder", None, "add(2, 3)", Duration::from_secs(5)).await?;
-    /// assert_eq!(sum.as_deref(), Some("5"));
+    /// assert_eq!(runtime.invoke("adder", "add(2, 3)", PATIENCE).await?.as_deref(), Some("5"));
+    /// let call = Written::Json { function: "add", arguments: "[2, 3]" };
+    /// assert_eq!(runtime.invoke("adder", call, PATIENCE).await?.as_deref(), Some("5"));
     /// # Ok(()) });
     /// ```
     pub async fn invoke(
         &self,
-        to: &str,
-        key: Option<&str>,
+        to: impl Into<To<'_>>,
         call: impl Into<Written<'_>>,
         patience: Duration,
     ) -> Result<Option<String>, InvokeError> {
-        self.hosted.invoke(to, key, call.into(), patience).await
-    }
-
-    /// [`Runtime::invoke`] with its result in JSON. What stands for which type is in the book, under "Components of
-    /// others".
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]: it is no call of a function there, or the call has no answer.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
-    /// # doc::adder(async |runtime| {
-    /// use std::time::Duration;
-    ///
-    /// use airssys_wasm::Written;
-    ///
-    /// let call = Written::Json { function: "add", arguments: "[2, 3]" };
-    /// assert_eq!(runtime.invoke_json("adder", None, call, Duration::from_secs(5)).await?.as_deref(), Some("5"));
-    /// # Ok(()) });
-    /// ```
-    pub async fn invoke_json(
-        &self,
-        to: &str,
-        key: Option<&str>,
-        call: impl Into<Written<'_>>,
-        patience: Duration,
-    ) -> Result<Option<String>, InvokeError> {
-        self.hosted.invoke_json(to, key, call.into(), patience).await
+        let call = call.into();
+        let in_json = matches!(call, Written::Json { .. });
+        self.hosted.invoke(to.into(), call, in_json, patience).await
     }
 
     /// [`Runtime::invoke`], whose result nobody waits for: it answers when the call is in the mailbox, as
@@ -85,40 +62,45 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::adder(async |runtime| {
-    /// runtime.cast("adder", None, "add(2, 3)").await?;
+    /// runtime.cast("adder", "add(2, 3)").await?;
     /// assert_eq!(runtime.services()[0].accepted, 1);
     /// # Ok(()) });
     /// ```
-    pub async fn cast(&self, to: &str, key: Option<&str>, call: impl Into<Written<'_>>) -> Result<(), InvokeError> {
-        self.hosted.cast(to, key, call.into()).await
+    pub async fn cast(&self, to: impl Into<To<'_>>, call: impl Into<Written<'_>>) -> Result<(), InvokeError> {
+        self.hosted.cast(to.into(), call.into()).await
     }
 
-    /// The names by which the functions of a service are called: with the interface where several have one name.
+    /// A function that a service exports by its own type, to be called with values of Rust: `quote`, or with its
+    /// interface before it, `acme:shop/pricing#quote`. See [`Runtime::call_typed`].
+    ///
+    /// Its types are a tuple of its arguments, and its result; `()` where it has none. Both are types of serde: a
+    /// record is a struct, a variant or an enum an enum, flags as [`crate::flags!`] has them, a `result` a `Result`.
+    /// Names are compared without hyphens, underscores and case. So the types that wasmtime's `bindgen!` makes will do,
+    /// with `additional_derives: [serde::Serialize, serde::Deserialize]`.
+    ///
+    /// The types are compared here, once, and not with each call. It is called also when another release has taken
+    /// over, where that has it with the same types; otherwise the call is answered with the fault `invalid`.
     ///
     /// # Errors
     ///
-    /// [`InvokeError`]: there is no such service.
+    /// [`InvokeError`]: there is no such service, or no such function, or several; [`InvokeError::Misfit`]: it has
+    /// other types.
     ///
     /// # Example
     ///
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::adder(async |runtime| {
-    /// assert_eq!(runtime.functions("adder")?, ["add"]);
+    /// let _add = runtime.function::<(u32, u32), u32>("adder", "add")?;
+    /// let differs = runtime.function::<(u32, u64), u32>("adder", "add").unwrap_err();
+    /// assert_eq!(differs.to_string(), "/b: it is u32, and u64 in Rust");
     /// # Ok(()) });
     /// ```
-    pub fn functions(&self, service: &str) -> Result<Vec<String>, InvokeError> {
-        self.hosted.functions(service)
-    }
-
-    /// A function that a service exports by its own type: `quote`, or with its interface before it,
-    /// `acme:shop/pricing#quote`. It is called also when another release has taken over, where that has it with the
-    /// same types; otherwise the call is answered with the fault `invalid`. See [`Runtime::call_typed`].
-    ///
-    /// # Errors
-    ///
-    /// [`InvokeError`]: there is no such service, or no such function, or several.
-    pub fn function(&self, service: &str, name: &str) -> Result<Function, InvokeError> {
+    pub fn function<Args, Ret>(&self, service: &str, name: &str) -> Result<Function<Args, Ret>, InvokeError>
+    where
+        Args: Serialize + DeserializeOwned,
+        Ret: DeserializeOwned,
+    {
         self.hosted.function(service, name)
     }
 
@@ -135,14 +117,14 @@ impl Runtime {
     /// # doc::adder(async |runtime| {
     /// use std::time::Duration;
     ///
-    /// let add = runtime.function("adder", "add")?.typed::<(u32, u32), u32>()?;
+    /// let add = runtime.function::<(u32, u32), u32>("adder", "add")?;
     /// assert_eq!(runtime.call_typed(&add, None, &(2, 3), Duration::from_secs(5)).await?, 5);
     /// # Ok(()) });
     /// ```
     // No async function: it would copy the future of the one below.
     pub fn call_typed<Args: Serialize, Ret: DeserializeOwned>(
         &self,
-        function: &TypedFunction<Args, Ret>,
+        function: &Function<Args, Ret>,
         key: Option<&str>,
         arguments: &Args,
         patience: Duration,
@@ -151,11 +133,11 @@ impl Runtime {
     }
 
     /// [`Runtime::call_typed`] for those who do not know the types: with values of the engine; none where the function
-    /// has no result.
+    /// has no result. The function is named as for [`Runtime::function`].
     ///
     /// # Errors
     ///
-    /// [`InvokeError`]: the values are not of the function's types, or the call has no answer.
+    /// [`InvokeError`]: there is no such function, the values are not of its types, or the call has no answer.
     ///
     /// # Example
     ///
@@ -166,19 +148,18 @@ impl Runtime {
     ///
     /// use airssys_wasm::Value;
     ///
-    /// let add = runtime.function("adder", "add")?;
-    /// assert_eq!(add.to_string(), "add: func(a: u32, b: u32) -> u32");
-    /// let sum = runtime.call_values(&add, None, &[Value::U32(2), Value::U32(3)], Duration::from_secs(5)).await?;
+    /// let two_and_three = [Value::U32(2), Value::U32(3)];
+    /// let sum = runtime.call_values("adder", "add", &two_and_three, Duration::from_secs(5)).await?;
     /// assert_eq!(sum, Some(Value::U32(5)));
     /// # Ok(()) });
     /// ```
     pub async fn call_values(
         &self,
-        function: &Function,
-        key: Option<&str>,
+        to: impl Into<To<'_>>,
+        function: &str,
         arguments: &[Value],
         patience: Duration,
     ) -> Result<Option<Value>, InvokeError> {
-        self.hosted.call_values(function, key, arguments, patience).await
+        self.hosted.call_values(to.into(), function, arguments, patience).await
     }
 }

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 use super::Runtime;
 use crate::error::{ReplayError, SendError};
-use crate::message::{Answer, DeadLetter};
+use crate::message::{Answer, DeadLetter, To};
 use crate::router::{Caller, Origin, Until};
 
 impl Runtime {
     /// Sends a message that nobody waits for. Answers when the mailbox has accepted it, which may wait for room as its
-    /// policy says.
+    /// policy says. It goes to an address, or to an address and a key: see [`To`].
     ///
     /// # Example
     ///
@@ -33,29 +33,9 @@ impl Runtime {
     /// # Errors
     ///
     /// [`SendError`]; nothing was sent then.
-    pub async fn send(&self, to: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
-        self.hosted.actual.mesh.send(Origin::HOST, to, None, body.into().into()).await
-    }
-
-    /// [`Runtime::send`] with a partition key.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (runtime, _folder) = echo("instances = 4\npartitioned = true").await?;
-    /// runtime.send_with_key("echo", "alice", "hello").await?;
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`].
-    pub async fn send_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>) -> Result<(), SendError> {
-        self.hosted.actual.mesh.send(Origin::HOST, to, Some(key), body.into().into()).await
+    pub async fn send(&self, to: impl Into<To<'_>>, body: impl Into<Bytes>) -> Result<(), SendError> {
+        let To { address, key } = to.into();
+        self.hosted.actual.mesh.send(Origin::HOST, address, key, body.into().into()).await
     }
 
     /// Sends a message and waits for the answer.
@@ -79,46 +59,21 @@ impl Runtime {
     /// # Errors
     ///
     /// [`crate::error::CallError`], which says whether it may have been handled.
-    pub async fn call(&self, to: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
-        self.ask(Caller::Host(None), to, None, body.into(), patience).await
-    }
-
-    /// [`Runtime::call`] with a partition key.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs"));
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (runtime, _folder) = echo("instances = 4\npartitioned = true").await?;
-    /// use std::time::Duration;
-    ///
-    /// let answer = runtime.call_with_key("echo", "alice", "hello", Duration::from_secs(5)).await?;
-    /// assert_eq!(answer.as_deref(), Some(b"hello".as_slice()));
-    /// # runtime.shutdown().await;
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`crate::error::CallError`].
-    pub async fn call_with_key(&self, to: &str, key: &str, body: impl Into<Bytes>, patience: Duration) -> Answer {
-        self.ask(Caller::Host(None), to, Some(key), body.into(), patience).await
+    pub async fn call(&self, to: impl Into<To<'_>>, body: impl Into<Bytes>, patience: Duration) -> Answer {
+        self.ask(Caller::Host(None), to.into(), body.into(), patience).await
     }
 
     /// No async function: each has its callee's future in it, and copies it when it makes it.
     pub(super) fn ask<'a>(
         &'a self,
         caller: Caller<'a>,
-        to: &'a str,
-        key: Option<&'a str>,
+        To { address, key }: To<'a>,
         body: Bytes,
         patience: Duration,
     ) -> impl Future<Output = Answer> {
         let now = Instant::now();
         let until = Until { now, deadline: now + patience };
-        self.hosted.actual.mesh.call(Origin::HOST, caller, to, key, body.into(), until)
+        self.hosted.actual.mesh.call(Origin::HOST, caller, address, key, body.into(), until)
     }
 
     /// Publishes to all services that subscribe to the topic; where none does, nothing happens.

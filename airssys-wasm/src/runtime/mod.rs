@@ -152,6 +152,23 @@ impl Runtime {
     }
 
     /// Where it takes requests of HTTP: all listeners that are open.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let topology = Topology::parse("name = \"site\"\n[[http]]\nlisten = \"127.0.0.1:0\"\n", ".".as_ref())?;
+    /// let runtime = Runtime::builder().start(&topology).await?;
+    /// for listener in runtime.listeners() {
+    ///     println!("http://{}: {} connections", listener.address, listener.connections);
+    /// }
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerStatus> {
         self.hosted.listeners()

@@ -123,6 +123,7 @@ pub struct DeclaredListener {
 
 impl Topology {
     /// Where it will take requests of HTTP, in the order of the file.
+    #[doc(hidden)]
     #[must_use]
     pub fn declared_listeners(&self) -> Vec<DeclaredListener> {
         let one = |of: &Listening| DeclaredListener {
@@ -134,6 +135,16 @@ impl Topology {
     }
 
     /// The name of the mesh, which is also that of its root supervisor.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// let topology = Topology::parse("name = \"shop\"\n[[supervisor]]\nname = \"later\"\n", ".".as_ref())?;
+    /// assert_eq!(topology.name(), "shop");
+    /// # Ok::<(), airssys_wasm::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::tree::{ServiceNode, Topology};
 use crate::capability::{Access, FolderHandle};
-use crate::hint::{Hint, Hinted};
+use crate::hint::{Coded, Hint};
 use crate::quota::Folder;
 use crate::registry::{MANIFEST, Reference, Release};
 
@@ -91,7 +91,11 @@ pub enum FolderError {
     },
 }
 
-impl Hinted for FolderError {
+impl Coded for FolderError {
+    fn code(&self) -> &'static str {
+        "folder"
+    }
+
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
             Self::Open { .. } => "make it, or leave the grant out",

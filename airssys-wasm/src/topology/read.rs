@@ -19,8 +19,6 @@ impl Topology {
     /// let file = folder.path().join("airssys.toml");
     /// std::fs::write(&file, "name = \"shop\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n")?;
     /// assert_eq!(Topology::read(&file)?.name(), "shop");
-    /// // The same, with the releases of a data folder.
-    /// assert_eq!(Topology::read_with(&file, Some(folder.path()))?.name(), "shop");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -34,6 +32,15 @@ impl Topology {
 
     /// Reads the text of an `airssys.toml` that is in no file; paths in it are taken from this folder.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// let error = Topology::parse("name = \"shop\"\n[[service]]\nname = \"echo\"\n", ".".as_ref()).unwrap_err();
+    /// assert_eq!(error.at, Some((2, 1)), "a service names its release: {error}");
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`Topology::read`].
@@ -44,6 +51,24 @@ impl Topology {
 
     /// [`Topology::read`], where releases may also be named `NAME@VERSION`: those are looked up in the store of this
     /// data folder.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::registry::{Draft, Store};
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let data = folder.path();
+    /// # let binary = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+    /// # let draft = Draft::new(binary, "name = \"echo\"\nversion = \"1.2.0\"\n".to_owned())?;
+    /// # let file = data.join("airssys.toml");
+    /// Store::open(data)?.publish(&draft)?;
+    /// std::fs::write(&file, "name = \"shop\"\n[[service]]\nname = \"echo\"\nrelease = \"echo@1.2.0\"\n")?;
+    /// assert_eq!(Topology::read_with(&file, Some(data))?.declared()[0].release.manifest.name, "echo");
+    /// assert!(Topology::read(&file).is_err(), "without a data folder there are only files");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use super::wires::wires;
 use super::{range, written};
 use crate::address::{Address, is_service_name};
 use crate::config_file::{ConfigError, Source, parse_all};
-use crate::hint::{Act, Hinted};
+use crate::hint::{Act, Coded};
 use crate::registry::{PublicKey, Reference, Release, Store};
 use crate::schema::{Count, Schema};
 use crate::settings::{Keeping, KeyedRules, Multiplicity, Run, SpawnedRules, WrittenSpawned};

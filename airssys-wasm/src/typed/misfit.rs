@@ -14,7 +14,7 @@ use std::fmt;
 /// use airssys_wasm::{InvokeError, Written};
 ///
 /// let call = Written::Json { function: "add", arguments: "[2, true]" };
-/// let error = runtime.invoke("adder", None, call, Duration::from_secs(5)).await.unwrap_err();
+/// let error = runtime.invoke("adder", call, Duration::from_secs(5)).await.unwrap_err();
 /// let InvokeError::Misfit(misfit) = error else { unreachable!() };
 /// assert_eq!(misfit.at(), "/1");
 /// assert_eq!(misfit.to_string(), "/1: u32 is wanted, and it is true");

@@ -9,6 +9,7 @@ use airssys_wasm::address::Address;
 use airssys_wasm::command::{Plan, Reference, Rollout, Ungranted};
 use airssys_wasm::deploy::Status as Deployment;
 use airssys_wasm::deploy::{Compared, MemoryHandover, NoTraffic, Progress, TooFewTurns};
+use airssys_wasm::hint::Coded;
 use serde::Serialize;
 use toml::Spanned;
 
@@ -362,7 +363,7 @@ fn place(deployment: &Deployment) -> (&'static str, Option<usize>, bool, Option<
         Progress::Baking { step, have, .. } => (Some(*step), *have == 0),
         _ => (None, false),
     };
-    (deployment.progress.name(), step, none_yet, looked_at(&deployment.progress).1)
+    (deployment.progress.code(), step, none_yet, looked_at(&deployment.progress).1)
 }
 
 /// How the two releases do, and what is waited for, where they are compared.
@@ -375,7 +376,7 @@ fn looked_at(progress: &Progress) -> (Option<Compared>, Option<TooFewTurns>) {
 
 /// Where it is.
 fn how_far(deployment: &Deployment) -> String {
-    let mut now = deployment.progress.name().to_owned();
+    let mut now = deployment.progress.code().to_owned();
     if let Progress::Baking { step, steps, have, of, .. } = &deployment.progress {
         let next = if *have == 0 { ": the first that comes gets it" } else { "" };
         now.push_str(&format!(", step {step} of {steps}, {have} of {of} have it{next}"));

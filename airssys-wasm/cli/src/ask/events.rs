@@ -39,7 +39,7 @@ pub(crate) struct Args {
 }
 
 fn kinds() -> impl TypedValueParser<Value = Kind> {
-    let possible = Kind::all().map(|(kind, about)| PossibleValue::new(kind.name()).help(about));
+    let possible = Kind::all().map(|(_, name, about)| PossibleValue::new(name).help(about));
     PossibleValuesParser::new(possible).try_map(|name| name.parse())
 }
 
@@ -71,5 +71,5 @@ fn text(line: Value) -> Result<String, ControlError> {
     let event: Event = serde_json::from_value(line).map_err(|source| ControlError::Garbled { source })?;
     let at = humantime::format_rfc3339_millis(event.at);
     let service = event.service.as_deref().unwrap_or("(mesh)");
-    Ok(format!("{at}  {:<13}  {service}  {}", event.what.kind().name(), event.what))
+    Ok(format!("{at}  {:<13}  {service}  {}", event.what.kind().to_string(), event.what))
 }

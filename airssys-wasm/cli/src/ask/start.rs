@@ -1,10 +1,8 @@
 //! `airssys start`: starts a service of a running host that was stopped.
 
-use airssys_wasm::ServiceStop;
-
 use super::HostArgs;
 use crate::control::ControlError;
-use crate::control::protocol::Request;
+use crate::control::protocol::{Request, ServiceStop};
 
 /// Starts a service that `airssys stop SERVICE` stopped, or that ended for good, and waits until it is up.
 ///

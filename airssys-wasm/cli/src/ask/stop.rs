@@ -1,10 +1,8 @@
 //! `airssys stop`: the ordered stop of a running host, or of one service of it.
 
-use airssys_wasm::ServiceStop;
-
 use super::HostArgs;
 use crate::control::ControlError;
-use crate::control::protocol::{Request, Stopped};
+use crate::control::protocol::{Request, ServiceStop, Stopped};
 
 /// Stops a running host in order, and waits until it is gone; or stops one service of it.
 ///

@@ -97,9 +97,6 @@ impl Explain for ControlError {
 /// What to do about the codes that are known here, where the host says nothing about it.
 fn refused(refusal: &Refusal) -> Option<&'static str> {
     Some(match refusal.code.as_str() {
-        "no-call" => {
-            "write it as NAME(VALUE, ...), with quotes around it for the shell, such as 'add(2, 3)'; `airssys wit --service SERVICE` shows its functions"
-        }
         "no-such-service" => "`airssys ps` lists the services",
         "undone" => "the host's log tells more; mend what did not come about, and apply it again",
         "refused" => "nothing has changed; `airssys check FILE` looks at the same things without a host",
@@ -108,18 +105,6 @@ fn refused(refusal: &Refusal) -> Option<&'static str> {
         "rolled-back" => "the host's log tells more; mend the release, and deploy it again",
         "already-live" => "deploy another release, or none",
         "under-way" => "`airssys rollback` cancels it",
-        "no-such-letter" => "`airssys dead-letters list` shows those that are kept",
-        "partial" => "whoever sent it has to send it again; `airssys dead-letters drop` forgets it",
-        "handled" => "there is nothing to send again; `airssys dead-letters drop` forgets it",
-        "stopped" => "`airssys tree` shows what runs",
-        "dead-handle" => {
-            "make another one: a handle ends with the instance that made it, or when it is dropped or given"
-        }
-        "suspended" => "`airssys ps` says why; it may be handled when that is over",
-        "timeout" => "it may be handled all the same; `--timeout` says how long to wait",
-        "overloaded" => "try again later; `airssys ps` shows how many messages wait",
-        "fault" => "the service itself says no to this message",
-        "crashed" => "the message is a dead letter now: `airssys dead-letters list`",
         "version" | "bad-request" => "use the airssys that runs the host",
         "busy" => "try again when others have their answers",
         _ => return None,

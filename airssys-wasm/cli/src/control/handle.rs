@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_wasm::command::{Reference, Rollout};
+use airssys_wasm::command::{ForgetError, Reference, Rollout};
 use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::message::DeadLetter;
 use airssys_wasm::registry::{Release, Store};
 use airssys_wasm::topology::Topology;
-use airssys_wasm::{ApplyError, ForgetError, InvokeError, Runtime, StopError, TreeNode, Written};
+use airssys_wasm::{ApplyError, InvokeError, Runtime, StopError, TreeNode, Written};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -22,7 +22,7 @@ use super::feed::Feed;
 use super::host::Host;
 use super::protocol::{
     Apply, Body, Child, Deploy, DeploySet, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
-    MAX_PATIENCE, Plan, PlanApply, Refusal, Request, Status, VERSION,
+    MAX_PATIENCE, Plan, PlanApply, Refusal, Request, ServiceStop, Status, VERSION,
 };
 
 /// What a client is told that speaks the same version.
@@ -103,13 +103,10 @@ async fn send(host: &Host, to: String, key: Option<String>, function: Option<Str
     let (_waits, body) = (host.wait()?, bytes(&body)?);
     if function.is_some() || !host.runtime.takes_bytes(&to) {
         let text = String::from_utf8_lossy(&body);
-        host.runtime.cast(&to, key.as_deref(), written(function.as_deref(), &text)).await?;
+        host.runtime.cast((&to, key.as_deref()), written(function.as_deref(), &text)).await?;
         return Ok(Value::Null);
     }
-    match key {
-        None => host.runtime.send(&to, body).await,
-        Some(key) => host.runtime.send_with_key(&to, &key, body).await,
-    }?;
+    host.runtime.send((&to, key.as_deref()), body).await?;
     Ok(Value::Null)
 }
 
@@ -129,17 +126,10 @@ async fn call(host: &Host, Called { to, key, function, body, json }: Called, tim
         // Its functions are called by their own types, which text says.
         let text = String::from_utf8_lossy(&body);
         let call = written(function.as_deref(), &text);
-        let result = if json {
-            host.runtime.invoke_json(&to, key.as_deref(), call, patience).await
-        } else {
-            host.runtime.invoke(&to, key.as_deref(), call, patience).await
-        };
-        return tell(result?.as_deref().map(|result| Body::of(result.as_bytes())));
+        let result = host.runtime.invoke_in((&to, key.as_deref()), call, json, patience).await?;
+        return tell(result.as_deref().map(|result| Body::of(result.as_bytes())));
     }
-    let answer = match key {
-        None => host.runtime.call(&to, body, patience).await,
-        Some(key) => host.runtime.call_with_key(&to, &key, body, patience).await,
-    }?;
+    let answer = host.runtime.call((&to, key.as_deref()), body, patience).await?;
     tell(answer.as_deref().map(Body::of))
 }
 
@@ -231,12 +221,9 @@ async fn ungranted(host: &Host, releases: BTreeMap<String, Option<String>>) -> A
     tell(all)
 }
 
-fn rollback(host: &Host, service: &str, options: DeployOptions, restore_state: bool) -> Answered {
-    let begun = match restore_state {
-        true => host.runtime.restore_state(service, options)?,
-        false => host.runtime.rollback(service, options)?,
-    };
-    tell(host.runtime.deployment_status(&begun))
+fn rollback(host: &Host, service: &str, mut options: DeployOptions, restore_state: bool) -> Answered {
+    options.restore_state = restore_state;
+    tell(host.runtime.deployment_status(&host.runtime.rollback(service, options)?))
 }
 
 async fn state(host: &Host, service: String) -> Answered {
@@ -276,12 +263,14 @@ fn history(host: &Host, service: String) -> Answered {
 
 async fn stop_service(host: &Host, service: String) -> Answered {
     let _waits = host.wait()?;
-    tell(host.runtime.stop_service(&service).await?)
+    let kept = host.runtime.stop_service(&service).await?;
+    tell(ServiceStop { service, stopped: true, kept })
 }
 
 async fn start_service(host: &Host, service: String) -> Answered {
     let _waits = host.wait()?;
-    tell(host.runtime.start_service(&service).await?)
+    let kept = host.runtime.start_service(&service).await?;
+    tell(ServiceStop { service, stopped: false, kept })
 }
 
 async fn stop(host: &Host) -> Answered {
@@ -459,13 +448,13 @@ impl From<ForgetError> for Refusal {
 
 impl From<SendError> for Refusal {
     fn from(error: SendError) -> Self {
-        Self::new(error.code(), error)
+        Self::new(error.code(), &error).hinted(error.hint().as_ref())
     }
 }
 
 impl From<ReplayError> for Refusal {
     fn from(error: ReplayError) -> Self {
-        Self::new(error.code(), error)
+        Self::new(error.code(), &error).hinted(error.hint().as_ref())
     }
 }
 
@@ -473,18 +462,18 @@ impl From<InvokeError> for Refusal {
     fn from(error: InvokeError) -> Self {
         match error {
             InvokeError::Call(error) => error.into(),
-            other => Self::new(other.code(), &other),
+            other => Self::new(other.code(), &other).hinted(other.hint().as_ref()),
         }
     }
 }
 
 impl From<CallError> for Refusal {
     fn from(error: CallError) -> Self {
-        let (kind, hint) = match &error {
-            CallError::Fault(fault) => (Some(fault.code().to_owned()), fault.hint()),
-            CallError::Crashed(crash) => (Some(crash.code().to_owned()), crash.hint()),
-            _ => (None, None),
+        let kind = match &error {
+            CallError::Fault(fault) => Some(fault.code().to_owned()),
+            CallError::Crashed(crash) => Some(crash.code().to_owned()),
+            _ => None,
         };
-        Self { kind, ..Self::new(error.code(), &error).hinted(hint.as_ref()) }
+        Self { kind, ..Self::new(error.code(), &error).hinted(error.hint().as_ref()) }
     }
 }

@@ -143,10 +143,10 @@ pub(crate) enum Request {
     },
     /// Answers a list of `Ended`: the deployments of the service that are over, the youngest last.
     History { service: String },
-    /// Answers `airssys_wasm::ServiceStop` when the service has stopped. It stays so, also when the host starts again,
+    /// Answers [`ServiceStop`] when the service has stopped. It stays so, also when the host starts again,
     /// until [`Request::StartService`].
     StopService { service: String },
-    /// Answers `airssys_wasm::ServiceStop` when the service is up.
+    /// Answers [`ServiceStop`] when the service is up.
     StartService { service: String },
     /// Answers [`Stopped`] when the tree has stopped.
     Stop {},
@@ -387,6 +387,16 @@ pub(crate) struct Letter {
     /// The function that was called, with its arguments, where it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) call: Option<String>,
+}
+
+/// What a stop or a start of a service did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ServiceStop {
+    pub(crate) service: String,
+    /// Whether it is stopped now.
+    pub(crate) stopped: bool,
+    /// Whether that outlives the host.
+    pub(crate) kept: bool,
 }
 
 /// How the tree stopped.

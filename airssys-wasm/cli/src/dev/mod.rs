@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use airssys_wasm::Runtime;
 use airssys_wasm::command::{self, ApplyPlan};
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::topology::Topology;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;

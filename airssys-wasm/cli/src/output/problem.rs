@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use airssys_wasm::command::{EngineError, ListenError, Obstacle, RecordError, StateError, TemplateError, Ungranted};
-use airssys_wasm::hint::{Coded, Hinted};
+use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::{KeyError, StoreError};
 use airssys_wasm::{ConfigError, RuntimeError};
 

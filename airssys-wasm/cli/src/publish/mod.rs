@@ -31,7 +31,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Serialize)]
 struct Report {
-    outcome: &'static str,
+    outcome: Published,
     #[serde(flatten)]
     release: ReleaseLine,
 }
@@ -43,17 +43,17 @@ pub(crate) fn run(args: &Args) -> Result<(), Problem> {
     if let Some(key) = &key {
         draft.sign(key);
     }
-    let published = args.data.store()?.publish(&draft)?;
-    let (outcome, says) = match &published {
-        Published::New(_) => ("new", "is published"),
-        Published::Already(_) => ("already", "was published already, the same to the last byte; nothing was done"),
-        Published::Signed(_) => ("signed", "was published already; the signature was added"),
-        Published::Mended(_) => ("mended", "was published already, and was damaged; it is whole again"),
+    let (record, outcome) = args.data.store()?.publish(&draft)?;
+    let says = match outcome {
+        Published::New => "is published",
+        Published::Already => "was published already, the same to the last byte; nothing was done",
+        Published::Signed => "was published already; the signature was added",
+        Published::Mended => "was published already, and was damaged; it is whole again",
     };
-    let release = ReleaseLine::new(published.record());
+    let release = ReleaseLine::new(&record);
     if args.json {
         return output::print_json(&Report { outcome, release });
     }
     let table = output::table(&[release.row()]);
-    output::print(&format!("{} {says}\n{}", published.record(), table.trim_end()))
+    output::print(&format!("{record} {says}\n{}", table.trim_end()))
 }

@@ -1,7 +1,7 @@
 //! `airssys releases`: what is published.
 
-use airssys_wasm::hint::Hinted;
-use airssys_wasm::registry::Listing;
+use airssys_wasm::hint::Coded;
+use airssys_wasm::registry::{Record, StoreError};
 use serde::Serialize;
 
 use crate::commands::in_one_line;
@@ -34,9 +34,14 @@ struct Report {
 
 /// Runs the subcommand. Where a record is damaged, it tells the others first.
 pub(crate) fn run(args: &Args) -> Result<(), Problem> {
-    let Listing { mut releases, damaged, .. } = args.data.store()?.releases()?;
-    releases.retain(|record| args.name.as_ref().is_none_or(|name| *name == record.name));
-    let lines: Vec<ReleaseLine> = releases.iter().map(ReleaseLine::new).collect();
+    let (mut lines, mut damaged): (Vec<ReleaseLine>, Vec<StoreError>) = Default::default();
+    let is_meant = |record: &Record| args.name.as_ref().is_none_or(|name| *name == record.name);
+    for found in args.data.store()?.releases()? {
+        match found {
+            Ok(record) => lines.extend(is_meant(&record).then(|| ReleaseLine::new(&record))),
+            Err(error) => damaged.push(error),
+        }
+    }
     if args.json {
         let damaged = damaged.iter().map(|error| in_one_line(error, error.hint().as_ref())).collect();
         output::print_json(&Report { releases: lines, damaged })?;

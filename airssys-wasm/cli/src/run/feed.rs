@@ -64,7 +64,7 @@ pub(super) struct Feed<'a> {
 
 impl<'a> Feed<'a> {
     pub(super) fn new(runtime: &'a Arc<Runtime>, input: Input, patience: Duration, concurrency: usize) -> Self {
-        let (target, limit_bytes) = (input.target.as_str().into(), input.limit_bytes);
+        let (target, limit_bytes) = (input.target.as_ref().into(), input.limit_bytes);
         let (lines, calls) = (Lines::of(input), FuturesUnordered::new());
         let (at, posting, posted) = (0, false, Arc::default());
         Self { runtime, target, lines, limit_bytes, patience, concurrency, calls, at, posting, posted }

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn an_input_is_a_service_and_a_file() {
         let input: InputSpec = "carts/alice=a=b.jsonl".parse().unwrap();
-        assert_eq!((input.target.as_str(), input.file.unwrap().to_str().unwrap()), ("carts/alice", "a=b.jsonl"));
+        assert_eq!((input.target.as_ref(), input.file.unwrap().to_str().unwrap()), ("carts/alice", "a=b.jsonl"));
         assert!("echo=-".parse::<InputSpec>().unwrap().file.is_none());
         for bad in ["echo", "echo=", "=file", "a b=file"] {
             assert!(bad.parse::<InputSpec>().is_err(), "{bad}");

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airssys_wasm::command::ApplyPlan;
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{Runtime, RuntimeBuilder, ShutdownReport, command};
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use airssys_wasm::command;
 use airssys_wasm::command::{Damage, RecordError, StateFile, Survey};
-use airssys_wasm::hint::Hinted;
+use airssys_wasm::hint::Coded;
 use serde::Serialize;
 
 use super::error::StateCommandError;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::hint::Hinted;
+use crate::hint::Coded;
 use crate::topology::Topology;
 
 /// What an earlier version leaves: one service deployed twice, a topology, and a service that is stopped. Without sums,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::record::Written;
 use super::*;
-use crate::hint::Hinted;
+use crate::hint::Coded;
 use crate::registry::log::Log;
 
 fn source(name: &str) -> Source {

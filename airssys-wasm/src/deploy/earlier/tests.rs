@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use crate::hint::Hinted;
+use crate::hint::Coded;
 use std::fs;
 
 use super::super::intent::{SetId, Step};

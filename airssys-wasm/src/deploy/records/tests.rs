@@ -2,7 +2,7 @@
 
 use super::super::record::MOST_ENDED;
 use super::*;
-use crate::hint::Hinted;
+use crate::hint::Coded;
 
 fn source(name: &str, schema: u32) -> Source {
     Source {

@@ -15,7 +15,7 @@ use wac_graph::{CompositionGraph, EncodeOptions, NodeId, PackageId};
 use super::super::Digest;
 use super::Part;
 use super::types::functions;
-use crate::hint::{Hint, Hinted};
+use crate::hint::{Coded, Hint};
 use crate::typed::{FunctionType, compatible, unversioned};
 
 /// An entry of the table: whatever imports this is satisfied by that part.
@@ -66,7 +66,11 @@ impl NotLinked {
     }
 }
 
-impl Hinted for NotLinked {
+impl Coded for NotLinked {
+    fn code(&self) -> &'static str {
+        "not-linked"
+    }
+
     fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::NotImported { .. } => "leave it out, or name the import as the component has it".into(),

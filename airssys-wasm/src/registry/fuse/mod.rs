@@ -26,7 +26,7 @@ pub use self::part::Part;
 use super::files;
 use crate::config_file::{ConfigError, Source};
 use crate::engine::read_component;
-use crate::hint::{Hint, Hinted};
+use crate::hint::{Coded, Hint};
 
 /// What the name of a fused component ends with.
 const FUSED: &str = "fused.wasm";

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{Published, Store, doomed};
 use crate::config_file::Source;
-use crate::hint::Hinted;
+use crate::hint::Coded;
 use crate::registry::{Digest, Draft, Manifest, Record, Seal, SecretKey, StoreError};
 
 /// What an error says, and what it says to do.
@@ -34,7 +34,7 @@ fn store() -> (TempDir, Store) {
 
 fn publish(store: &Store, name: &str, version: &str, binary: &str) -> Record {
     match store.publish(&draft(name, version, binary)).unwrap() {
-        Published::New(record) => record,
+        (record, Published::New) => record,
         other => panic!("{other:?}"),
     }
 }
@@ -48,7 +48,7 @@ fn unused(_: &str, _: &Version) -> bool {
 }
 
 fn listed(store: &Store) -> Vec<String> {
-    store.releases().unwrap().releases.iter().map(|record| record.to_string()).collect()
+    store.releases().unwrap().iter().map(|record| record.as_ref().unwrap().to_string()).collect()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -96,7 +96,7 @@ fn the_same_again_does_nothing_and_anything_else_is_refused() {
     let (folder, store) = store();
     let first = publish(&store, "a", "1.0.0", "binary");
     let before = files(folder.path());
-    assert_eq!(store.publish(&draft("a", "1.0.0", "binary")).unwrap(), Published::Already(first.clone()));
+    assert_eq!(store.publish(&draft("a", "1.0.0", "binary")).unwrap(), (first.clone(), Published::Already));
     assert_eq!(files(folder.path()), before);
 
     let said = store.publish(&draft("a", "1.0.0", "other")).unwrap_err().to_string();
@@ -123,10 +123,10 @@ fn a_signature_can_be_added_later_and_a_false_one_is_found() {
     let mut signed = draft("a", "1.0.0", "binary");
     signed.sign(&key);
     signed.sign(&key);
-    let Published::Signed(record) = store.publish(&signed).unwrap() else { panic!("not signed") };
+    let (record, Published::Signed) = store.publish(&signed).unwrap() else { panic!("not signed") };
     assert_eq!(record.signatures.len(), 1);
-    assert!(matches!(store.publish(&signed).unwrap(), Published::Already(_)));
-    assert!(matches!(store.publish(&draft("a", "1.0.0", "binary")).unwrap(), Published::Already(_)));
+    assert!(matches!(store.publish(&signed).unwrap(), (_, Published::Already)));
+    assert!(matches!(store.publish(&draft("a", "1.0.0", "binary")).unwrap(), (_, Published::Already)));
     let release = store.resolve("a").unwrap();
     assert_eq!(crate::registry::verify(&release, &[key.public()]), Ok(key.public()));
 
@@ -152,12 +152,12 @@ fn damage_is_named_and_never_given_out() {
             for part in ["a@1.0.0 is damaged", &digest.to_string(), "has the digest", "publish a@1.0.0 again"] {
                 assert!(said.contains(part), "no {part} in {said}");
             }
-            assert!(matches!(store.publish(&draft("a", "1.0.0", "binary")).unwrap(), Published::Mended(_)));
+            assert!(matches!(store.publish(&draft("a", "1.0.0", "binary")).unwrap(), (_, Published::Mended)));
             assert!(store.resolve("a").is_ok());
         }
         fs::remove_file(&blob).unwrap();
         assert!(store.resolve("a").unwrap_err().to_string().contains("is not there"));
-        assert!(matches!(store.publish(&draft("a", "1.0.0", "binary")).unwrap(), Published::Mended(_)));
+        assert!(matches!(store.publish(&draft("a", "1.0.0", "binary")).unwrap(), (_, Published::Mended)));
     }
     assert!(store.resolve("b").is_ok());
 }
@@ -199,9 +199,10 @@ fn a_damaged_record_hides_nothing_else_and_can_be_removed() {
         publish(&store, "a", "1.0.0", "binary");
         overwrite(&record, damage);
         let listing = store.releases().unwrap();
-        assert_eq!((listing.releases.len(), listing.damaged.len()), (1, 1));
+        let (whole, damaged): (Vec<_>, Vec<_>) = listing.iter().partition(|record| record.is_ok());
+        assert_eq!((whole.len(), damaged.len()), (1, 1));
         for said in [
-            &listing.damaged[0],
+            damaged[0].as_ref().unwrap_err(),
             &store.resolve("a").unwrap_err(),
             &store.publish(&draft("a", "1.0.0", "binary")).unwrap_err(),
         ] {
@@ -289,7 +290,7 @@ fn retention_keeps_the_newest_the_young_and_the_live() {
 
     // By the clock: one a day old, one of this hour, one of tomorrow.
     let now = SystemTime::now();
-    let mut records = store.releases().unwrap().releases;
+    let mut records: Vec<Record> = store.releases().unwrap().into_iter().flatten().collect();
     let hour = 3_600_000;
     records[0].published_ms -= 24 * hour;
     records[1].published_ms -= hour / 2;
@@ -318,7 +319,7 @@ fn changes_wait_for_each_other() {
     lock.lock().unwrap();
     let other = std::thread::spawn({
         let store = store.clone();
-        move || store.publish(&draft("a", "2.0.0", "binary")).map(|published| published.record().clone())
+        move || store.publish(&draft("a", "2.0.0", "binary")).map(|(record, _new)| record)
     });
     // Readers do not.
     assert_eq!(listed(&store), ["a@1.0.0"]);

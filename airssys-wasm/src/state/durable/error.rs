@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::hint::{Act, Hint, Hinted};
+use crate::hint::{Act, Coded, Hint};
 
 /// Why durable state cannot be read or written.
 ///
@@ -84,7 +84,17 @@ impl StateError {
     }
 }
 
-impl Hinted for StateError {
+impl Coded for StateError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "in-use",
+            Self::NewerFormat { .. } => "newer-format",
+            Self::Damaged { .. } => "damaged",
+            Self::OlderCopy { .. } => "older-copy",
+            Self::File { .. } => "file",
+        }
+    }
+
     fn hint(&self) -> Option<Hint> {
         Some(match self {
             Self::InUse { .. } => "one host at a time runs on a data folder; stop it, or name another folder".into(),

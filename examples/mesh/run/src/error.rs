@@ -2,7 +2,7 @@
 
 use airssys_wasm::ConfigError;
 use airssys_wasm::deploy::DeployError;
-use airssys_wasm::hint::{Hint, Hinted};
+use airssys_wasm::hint::{Coded, Hint};
 use airssys_wasm::{ExitReason, InvokeError, RuntimeError};
 
 /// Why the mesh does not open, or cannot be asked.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use airssys_wasm::{InvokeError, Runtime, TypedFunction};
+use airssys_wasm::{Function, InvokeError, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -22,8 +22,8 @@ const ASKINGS: u32 = 3;
 /// How many carts one has.
 const CARTS: u64 = 50;
 
-type Put = TypedFunction<(String, Line), Result<u32, String>>;
-type Place = TypedFunction<(Order,), Result<Receipt, Problem>>;
+type Put = Function<(String, Line), Result<u32, String>>;
+type Place = Function<(Order,), Result<Receipt, Problem>>;
 
 /// What became of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,11 +64,8 @@ impl Load {
     pub(crate) fn begin(runtime: &Arc<Runtime>, seed: u64) -> Result<Self, MeshError> {
         let counter = Arc::new(Counter {
             runtime: Arc::clone(runtime),
-            put: runtime.function("carts", "put").and_then(|put| put.typed()).map_err(MeshError::silent("carts"))?,
-            place: runtime
-                .function("desk", "place")
-                .and_then(|place| place.typed())
-                .map_err(MeshError::silent("desk"))?,
+            put: runtime.function("carts", "put").map_err(MeshError::silent("carts"))?,
+            place: runtime.function("desk", "place").map_err(MeshError::silent("desk"))?,
         });
         let (over, wishes) = (Arc::<AtomicBool>::default(), Arc::new(Mutex::new(Wishes::of(seed))));
         let (count, answered) = watch::channel(0);

@@ -123,7 +123,7 @@ impl Mesh {
 
     async fn ask<T: for<'de> Deserialize<'de>>(&self, service: &'static str, what: &str) -> Result<T, MeshError> {
         let asked = async {
-            let function = self.runtime.function(service, what)?.typed::<(), T>()?;
+            let function = self.runtime.function::<(), T>(service, what)?;
             self.runtime.call_typed(&function, None, &(), PATIENCE).await
         };
         asked.await.map_err(MeshError::silent(service))

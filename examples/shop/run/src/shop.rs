@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use airssys_wasm::ConfigError;
 use airssys_wasm::deploy::DeployError;
-use airssys_wasm::error::{CallError, Fault};
-use airssys_wasm::hint::{Coded, Hint, Hinted};
+use airssys_wasm::error::{CallError, Fault, SendError};
+use airssys_wasm::hint::{Coded, Hint};
 use airssys_wasm::message::{Answer, DeadLetter};
 use airssys_wasm::topology::Topology;
 use airssys_wasm::{ExitReason, Runtime, RuntimeError, ServiceStatus};
@@ -175,7 +175,7 @@ impl Shop {
             self.services().iter().find(|service| service.service == "gateway").map_or(0, |service| service.accepted);
         let mut dead = BTreeMap::new();
         for letter in self.dead_letters() {
-            if letter.sender.is_none() && letter.target.as_str() == "gateway" {
+            if letter.sender.is_none() && letter.target.as_ref() == "gateway" {
                 *dead.entry(letter.reason.code()).or_default() += 1;
             }
         }
@@ -228,10 +228,8 @@ async fn buy(runtime: &Runtime, line: Vec<u8>) -> (Option<String>, Vec<Seen>) {
     let mut patience = hurry_ms.map_or(PATIENCE, Duration::from_millis);
     let mut seen = Vec::new();
     for _ in 0..ASKINGS {
-        let answer = match id.as_deref().filter(|id| !id.is_empty()) {
-            Some(id) => runtime.call_with_key("gateway", id, line.clone(), patience).await,
-            None => runtime.call("gateway", line.clone(), patience).await,
-        };
+        let to = ("gateway", id.as_deref().filter(|id| !id.is_empty()));
+        let answer = runtime.call(to, line.clone(), patience).await;
         let (what, again) = look(answer);
         seen.push(what);
         if !again {
@@ -254,7 +252,7 @@ fn look(answer: Answer) -> (Seen, bool) {
             (Seen::Fault(fault), again)
         }
         Err(CallError::NotSent(error)) => {
-            let again = error.is_transient();
+            let again = matches!(error, SendError::Overloaded { .. });
             (Seen::TurnedAway(error.code()), again)
         }
         Err(error) => {
