@@ -123,7 +123,10 @@ fn no_text_of_the_libraries_has_a_hint_in_it_or_names_a_command() {
 #[test]
 fn an_example_shows_whatever_the_host_library_shows_to_others() {
     let pages = examples::read(&root().join("airssys-wasm/src"));
-    assert!(examples::shown(&pages) > 200, "most of it was not read");
+    let (public, hidden) = examples::shown(&pages);
+    assert!(public > 100 && hidden > 100, "{public} and {hidden}: most of it was not read");
+    let without = examples::without_their_own(&pages);
+    assert!(without.is_empty(), "these have no example of their own:\n{}", without.join("\n"));
     let without = examples::without_example(&pages);
     assert!(without.is_empty(), "these are in no example:\n{}", without.join("\n"));
 }

@@ -9,7 +9,7 @@ pub use crate::apply::{
     needed, put_in_force,
 };
 pub use crate::blocking::spawn as spawn_blocking;
-pub use crate::capability::{Policy, Requests};
+pub use crate::capability::Requests;
 pub use crate::deploy::asked::{CapabilityRequest, Granted};
 pub use crate::deploy::bad_choice::BadChoice;
 pub use crate::deploy::intent::Step;

@@ -1,8 +1,9 @@
 //! What a crate shows of itself to others, and whether an example shows it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use syn::{Attribute, Item, Visibility};
+use syn::{Attribute, Item, UseTree, Visibility};
 
 /// The examples in the documentation of one file, and what it shows.
 #[derive(Default)]
@@ -14,24 +15,61 @@ pub(crate) struct Page {
 }
 
 /// Something that others can name.
+#[derive(Default)]
 struct Shown {
     name: String,
+    /// The type that it is a function of; its own name where it is of none.
+    of: String,
     at: String,
     is_function: bool,
     has_example: bool,
+    /// Whether it is left out of the documentation, and only for the command.
+    is_hidden: bool,
 }
 
 /// All under a `src` folder, tests left out. What is public is shown: what others cannot reach is not public, or the
-/// compiler says so.
+/// compiler says so. What only the hidden module `command` leads to is hidden.
 pub(crate) fn read(src: &Path) -> Vec<Page> {
     let mut pages = Vec::new();
     walk(src, src, &mut pages);
+    let hidden = led_to(&src.join("command.rs"));
+    for shown in pages.iter_mut().flat_map(|page| &mut page.shows) {
+        shown.is_hidden |= hidden.contains(&shown.of);
+    }
     pages
 }
 
-/// How much there is to show.
-pub(crate) fn shown(pages: &[Page]) -> usize {
-    pages.iter().map(|page| page.shows.len()).sum()
+/// How much there is to show to whoever embeds the crate, and how much only to the command.
+pub(crate) fn shown(pages: &[Page]) -> (usize, usize) {
+    let all = || pages.iter().flat_map(|page| &page.shows);
+    (all().filter(|shown| !shown.is_hidden).count(), all().filter(|shown| shown.is_hidden).count())
+}
+
+/// Those that are shown to whoever embeds the crate, and have no example of their own.
+pub(crate) fn without_their_own(pages: &[Page]) -> Vec<String> {
+    let all = pages.iter().flat_map(|page| &page.shows);
+    let without = all.filter(|shown| !shown.is_hidden && !shown.has_example);
+    without.map(|Shown { name, of, at, .. }| format!("{at}: {name} of {of}")).collect()
+}
+
+/// The names that a module passes on.
+fn led_to(module: &Path) -> BTreeSet<String> {
+    fn names(tree: &UseTree, into: &mut BTreeSet<String>) {
+        match tree {
+            UseTree::Path(path) => names(&path.tree, into),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| names(tree, into)),
+            UseTree::Name(name) => drop(into.insert(name.ident.to_string())),
+            UseTree::Rename(name) => drop(into.insert(name.ident.to_string())),
+            UseTree::Glob(_) => panic!("whose names it passes on is not seen"),
+        }
+    }
+    let mut all = BTreeSet::new();
+    for item in syn::parse_file(&std::fs::read_to_string(module).unwrap()).unwrap().items {
+        if let Item::Use(passed_on) = item {
+            names(&passed_on.tree, &mut all);
+        }
+    }
+    all
 }
 
 /// Those that no example shows. A type is shown where an example names it; a function where one of its own does, or one
@@ -83,7 +121,13 @@ fn walk(folder: &Path, src: &Path, pages: &mut Vec<Page>) {
 impl Page {
     fn of_items(&mut self, items: &[Item], at: &str) {
         for item in items {
+            // An exported macro is public, and has no word for it.
+            let everywhere = Visibility::Public(syn::token::Pub::default());
             let (attributes, visibility, name, is_function) = match item {
+                Item::Macro(of) if of.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export")) => {
+                    let name = of.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+                    (&of.attrs, &everywhere, name, false)
+                }
                 Item::Struct(of) => (&of.attrs, &of.vis, of.ident.to_string(), false),
                 Item::Enum(of) => (&of.attrs, &of.vis, of.ident.to_string(), false),
                 Item::Trait(of) => (&of.attrs, &of.vis, of.ident.to_string(), false),
@@ -100,32 +144,44 @@ impl Page {
                 }
                 _ => continue,
             };
-            self.add(attributes, visibility, name, is_function, at);
+            let of = name.clone();
+            self.add(attributes, visibility, Shown { name, of, at: at.to_owned(), is_function, ..Shown::default() });
         }
     }
 
-    fn of_methods(&mut self, of: &syn::ItemImpl, at: &str) {
-        for item in &of.items {
+    fn of_methods(&mut self, block: &syn::ItemImpl, at: &str) {
+        let of = match &*block.self_ty {
+            syn::Type::Path(path) => path.path.segments.last().unwrap().ident.to_string(),
+            _ => String::new(),
+        };
+        let is_hidden = is_hidden(&block.attrs);
+        for item in &block.items {
             if let syn::ImplItem::Fn(method) = item {
-                self.add(&method.attrs, &method.vis, method.sig.ident.to_string(), true, at);
+                let (name, of, at) = (method.sig.ident.to_string(), of.clone(), at.to_owned());
+                let shown = Shown { name, of, at, is_function: true, is_hidden, ..Shown::default() };
+                self.add(&method.attrs, &method.vis, shown);
             }
         }
     }
 
-    fn add(&mut self, of: &[Attribute], visibility: &Visibility, name: String, is_function: bool, at: &str) {
-        let examples = examples(of);
-        // Two exceptions, each of one item: generated code has to name a type that others cannot reach, and the benches
-        // measure on an engine that the documentation leaves out.
-        let is_left_out = of.iter().any(|attribute| match &attribute.meta {
-            syn::Meta::List(list) => list.path.is_ident("allow") || list.path.is_ident("doc"),
-            _ => false,
-        });
-        if matches!(visibility, Visibility::Public(_)) && !is_left_out {
-            let has_example = !examples.is_empty();
-            self.shows.push(Shown { name, at: at.to_owned(), is_function, has_example });
+    fn add(&mut self, attributes: &[Attribute], visibility: &Visibility, shown: Shown) {
+        let examples = examples(attributes);
+        // Generated code has to name a type that others cannot reach, which the compiler is told.
+        let is_allowed = attributes.iter().any(|attribute| attribute.path().is_ident("allow"));
+        if matches!(visibility, Visibility::Public(_)) && !is_allowed && !is_hidden(attributes) {
+            self.shows.push(Shown { has_example: !examples.is_empty(), ..shown });
         }
         self.examples.push_str(&examples);
     }
+}
+
+/// Whether it is left out of the documentation.
+fn is_hidden(attributes: &[Attribute]) -> bool {
+    let left_out = |attribute: &Attribute| match &attribute.meta {
+        syn::Meta::List(list) => list.path.is_ident("doc") && list.tokens.to_string() == "hidden",
+        _ => false,
+    };
+    attributes.iter().any(left_out)
 }
 
 /// The code in the documentation of something.

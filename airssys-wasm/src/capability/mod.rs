@@ -16,6 +16,6 @@ pub use grant::Requests;
 pub(crate) use grant::{Access, FileGrant, FolderHandle, Grants, SocketAddress};
 pub(crate) use http::{Host, HttpTarget, Near};
 pub(crate) use pattern::{Pattern, PatternError};
-pub use policy::Policy;
+pub(crate) use policy::Policy;
 
 pub(crate) use crate::operation::Operation;

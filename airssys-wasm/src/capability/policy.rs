@@ -12,23 +12,8 @@ use crate::typed::FunctionType;
 use crate::wire::{Wire, Wires, wire_of};
 
 /// What a service may do: requested and granted. The default allows nothing.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::command::Policy;
-/// use airssys_wasm::middleware::Who;
-///
-/// /// What a layer knows of who sends: its address, and what it may do.
-/// fn sender<'a>(who: &Who<'a>) -> Option<(&'a str, &'a Policy)> {
-///     match *who {
-///         Who::Service { address, policy } => Some((address.as_str(), policy)),
-///         Who::Host => None,
-///     }
-/// }
-/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     requests: Requests,
     grants: Grants,
     /// Where the functions lead that it may call.

@@ -15,9 +15,8 @@ use super::setback::Setback;
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
 /// # doc::mesh("", async |runtime, folder| {
-/// use std::time::Duration;
-///
 /// use airssys_wasm::deploy::{DeployOptions, Progress, Setback};
+/// use airssys_wasm::hint::Coded;
 /// use airssys_wasm::registry::Release;
 ///
 /// let mut next = Release::find(&folder.join("echo.wasm"))?;
