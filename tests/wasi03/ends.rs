@@ -34,24 +34,17 @@ const STORM: &str = r#"(component
             (import "" "return" (func $return (param i32)))
             (func (export "storm") (result i32) (loop (drop (call $wait)) (br 0)) (i32.const 0))
             (func (export "calm") (result i32) (call $return (i32.const 7)) (i32.const 0))
-            (func (export "few") (param $left i32) (result i32)
-                (loop (drop (call $wait))
-                    (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
-                (i32.const 1))
             (func (export "callback") (param i32 i32 i32) (result i32) unreachable))
         (core instance $i (instantiate $m (with "" (instance
             (export "wait" (func $wait)) (export "return" (func $return))))))
         (func (export "storm") async (result u32)
             (canon lift (core func $i "storm") async (callback (func $i "callback"))))
-        (func (export "few") async (param "count" u32) (result u32)
-            (canon lift (core func $i "few") async (callback (func $i "callback"))))
         (func (export "calm") async (result u32)
             (canon lift (core func $i "calm") async (callback (func $i "callback"))))
     )
     (instance $inner (instantiate $inner))
     (instance $outer (instantiate $outer (with "wait" (func $inner "wait"))))
     (export "storm" (func $outer "storm"))
-    (export "few" (func $outer "few"))
     (export "calm" (func $outer "calm"))
 )"#;
 
@@ -81,42 +74,30 @@ fn stacks_of(bytes: usize) -> usize {
 const STACK_KIB: usize = 340;
 const MAPPED: usize = (STACK_KIB + 512) << 10;
 
-async fn storm(deadline: &str) -> Mesh {
-    let folder = tempfile::tempdir().unwrap();
-    let limits = format!("limits = {{ stack = \"{STACK_KIB}KiB\", turn_deadline = \"{deadline}\" }}\n");
-    let topology = format!("{TOPOLOGY}{limits}shutdown = \"brutal-kill\"\n");
-    Mesh::start_in(folder, &topology, &[("a", &wat::parse_str(STORM).unwrap())], builder()).await
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_stacks_of_tasks_are_given_back_however_their_instance_ends() {
-    for deadline in ["500ms", "60s"] {
-        let mesh = storm(deadline).await;
-        assert_eq!(invoke(&mesh, "calm()").await, "7");
-        let (calm, stacks) = (mesh.runtime.instances().0, stacks_of(MAPPED));
-        let is_calm = async || mesh.runtime.instances().0 <= calm && stacks_of(MAPPED) <= stacks;
-        for round in 0..20 {
-            // Each call waits on a stack of its own: until the deadline of the turn, or until it is killed.
-            let waiting = invoke(&mesh, "few(30)");
-            let waits = async {
-                until("they wait", async || mesh.runtime.instances().0 >= calm + 30).await;
-                if deadline == "60s" {
-                    let _stopped = mesh.runtime.stop_service("a").await.unwrap();
-                    let _started = mesh.runtime.start_service("a").await.unwrap();
-                }
-            };
-            let (ended, ()) = tokio::join!(waiting, waits);
-            assert!(deadline == "60s" || ended.contains("deadline"), "{ended}");
-            if round % 4 == 0 && deadline == "60s" {
-                let storm = invoke(&mesh, "storm()").await;
-                assert!(storm.contains("the limit `resources` is 256"), "{storm}");
+    let folder = tempfile::tempdir().unwrap();
+    let limits = format!("limits = {{ stack = \"{STACK_KIB}KiB\" }}\nshutdown = \"brutal-kill\"\n");
+    let topology = format!("{TOPOLOGY}{limits}");
+    let mesh = Mesh::start_in(folder, &topology, &[("a", &wat::parse_str(STORM).unwrap())], builder()).await;
+    assert_eq!(invoke(&mesh, "calm()").await, "7");
+    let (calm, stacks) = (mesh.runtime.instances().0, stacks_of(MAPPED));
+    for round in 0..30 {
+        // It ends by the bound of its tasks, or is killed on the way there.
+        let storm = invoke(&mesh, "storm()");
+        let kill = async {
+            if round % 2 == 1 {
+                let _stopped = mesh.runtime.stop_service("a").await.unwrap();
+                let _started = mesh.runtime.start_service("a").await.unwrap();
             }
-            assert_eq!(invoke(&mesh, "calm()").await, "7");
-            until("they are given back", &is_calm).await;
-        }
-        mesh.runtime.shutdown().await;
-        until("all is given back", async || stacks_of(MAPPED) == 0).await;
+        };
+        let (storm, ()) = tokio::join!(storm, kill);
+        assert!(round % 2 == 1 || storm.contains("the limit `resources` is 256"), "{storm}");
+        assert_eq!(invoke(&mesh, "calm()").await, "7");
+        until("they are given back", async || mesh.runtime.instances().0 <= calm && stacks_of(MAPPED) <= stacks).await;
     }
+    mesh.runtime.shutdown().await;
+    until("all is given back", async || stacks_of(MAPPED) == 0).await;
 }
 
 /// One that is killed, with its sibling, when that one crashes.
