@@ -503,6 +503,8 @@ async fn what_becomes_of_a_step_that_nobody_uses_is_a_policy() {
         let mut options = with(strategy);
         options.gate.bake = Duration::ZERO;
         options.gate.patience = Duration::from_millis(100);
+        // On a busy machine any release may be a millisecond slower.
+        options.gate.latency = 1e6;
         options.gate.no_traffic = no_traffic;
         let release = deploying.release("two", "healthy");
         let deployment = deploying.runtime.deploy("counter", release, options).await.unwrap();
@@ -537,6 +539,8 @@ async fn a_later_step_is_judged_by_its_own_turns() {
     let mut options = with(canary());
     options.gate.bake = Duration::from_secs(1);
     options.gate.samples = 20;
+    // How fast they are is not what this is about.
+    options.gate.latency = 1e6;
     options.gate.errors = 0.2;
     let refuses = deploying.release("two", "refuses-probes");
     let deployment = deploying.runtime.deploy("counter", refuses, options).await.unwrap();
