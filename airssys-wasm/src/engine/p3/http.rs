@@ -17,11 +17,12 @@ use crate::engine::http::request::Incoming;
 use crate::engine::http::response::{Collected, words};
 use crate::http::{Request, Streams};
 
+/// What a guest answers a request with.
+type Responded = Result<Resource<wasi::Response>, ErrorCode>;
+
 /// The function by which a guest handles requests.
 #[derive(Clone, Copy)]
-pub(in crate::engine) struct Handle(
-    TypedFunc<(Resource<wasi::Request>,), (Result<Resource<wasi::Response>, ErrorCode>,)>,
-);
+pub(in crate::engine) struct Handle(TypedFunc<(Resource<wasi::Request>,), (Responded,)>);
 
 /// Where a response goes when the guest has handed it over.
 type HandOver = oneshot::Sender<Result<http::Response<HyperOutgoingBody>, ErrorCodeOfTheSecond>>;
