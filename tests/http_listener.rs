@@ -5,7 +5,7 @@
 
 mod answers;
 mod changes;
-mod client;
+pub(crate) mod client;
 mod clients;
 mod crowds;
 mod forms;

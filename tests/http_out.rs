@@ -3,7 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 #[path = "http_out/servers.rs"]
-mod servers;
+pub(crate) mod servers;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -3,16 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
 #[allow(dead_code, reason = "other tests use all of it")]
-#[path = "http_listener/client.rs"]
-mod client;
 mod ends;
 mod folders;
 mod handler;
 mod requests;
 #[allow(dead_code, reason = "other tests use all of it")]
-#[path = "http_out/servers.rs"]
-mod servers;
-
 use std::path::Path;
 use std::sync::Arc;
 

@@ -15,9 +15,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// A mesh that listens at one address.
-pub(super) struct Site {
+pub(crate) struct Site {
     mesh: Mesh,
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
 impl Deref for Site {
@@ -29,7 +29,7 @@ impl Deref for Site {
 }
 
 /// What is written of a mesh: a service `site` with these keys of its own, and a listener with these.
-pub(super) fn written(site: &str, http: &str) -> String {
+pub(crate) fn written(site: &str, http: &str) -> String {
     format!(
         "name = \"m\"\n[root]\nintensity = 1000\n[[service]]\nname = \"site\"\nrelease = \"@site\"\n{site}\n\
          [[http]]\nlisten = \"127.0.0.1:0\"\n{http}\n"
@@ -37,55 +37,55 @@ pub(super) fn written(site: &str, http: &str) -> String {
 }
 
 /// A route of everything to `site`, with these keys.
-pub(super) fn all(route: &str) -> String {
+pub(crate) fn all(route: &str) -> String {
     format!("[[http.route]]\nservice = \"site\"\n{route}\n")
 }
 
 impl Site {
-    pub(super) async fn start(site: &str, http: &str) -> Self {
+    pub(crate) async fn start(site: &str, http: &str) -> Self {
         Self::of(Mesh::start(&written(site, http)).await)
     }
 
     /// [`Site::start`] with this component.
-    pub(super) async fn start_as(component: &[u8], site: &str, http: &str) -> Self {
+    pub(crate) async fn start_as(component: &[u8], site: &str, http: &str) -> Self {
         let topology = written(site, http).replace("\"@site\"", "\"one.wasm\"");
         let folder = tempfile::tempdir().unwrap();
         Self::of(Mesh::start_in(folder, &topology, &[("one", component)], airssys_tests::builder()).await)
     }
 
-    pub(super) fn of(mesh: Mesh) -> Self {
+    pub(crate) fn of(mesh: Mesh) -> Self {
         let address = mesh.runtime.listeners()[0].address.parse().unwrap();
         Self { mesh, address }
     }
 
-    pub(super) async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
     }
 
     /// Asks on a connection of its own.
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.client().await.get(path).await
     }
 
     /// Writes bytes, and reads until the host closes.
-    pub(super) async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes.as_ref()).await.unwrap();
         rest(&mut stream).await
     }
 
     /// Waits until so many requests are being answered.
-    pub(super) async fn under_way(&self, requests: usize) {
+    pub(crate) async fn under_way(&self, requests: usize) {
         until("they are under way", async || self.runtime.listeners()[0].requests == requests).await;
     }
 
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.mesh.stop().await;
     }
 }
 
 /// What comes until the host closes.
-pub(super) async fn rest(stream: &mut TcpStream) -> String {
+pub(crate) async fn rest(stream: &mut TcpStream) -> String {
     let mut read = Vec::new();
     let closed = timeout(PATIENCE, stream.read_to_end(&mut read)).await;
     // A host that closes with something of ours unread resets the connection: what came before counts.
@@ -95,28 +95,28 @@ pub(super) async fn rest(stream: &mut TcpStream) -> String {
 
 /// What was answered.
 #[derive(Debug, PartialEq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// Its status and its body.
-    pub(super) fn short(&self) -> (u16, &str) {
+    pub(crate) fn short(&self) -> (u16, &str) {
         (self.status, self.body.trim_end())
     }
 }
 
 /// A connection of HTTP/1.1.
-pub(super) struct Client(SendRequest<Full<Bytes>>);
+pub(crate) struct Client(SendRequest<Full<Bytes>>);
 
 impl Client {
-    pub(super) async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
@@ -124,19 +124,19 @@ impl Client {
     }
 
     /// Whether the host has closed it.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.0.is_closed()
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.ask("GET", path, &[], "").await
     }
 
-    pub(super) async fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    pub(crate) async fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         self.try_ask(method, path, headers, body).await.unwrap()
     }
 
-    pub(super) async fn try_ask(
+    pub(crate) async fn try_ask(
         &mut self,
         method: &str,
         path: &str,
@@ -161,7 +161,7 @@ impl Client {
 }
 
 /// The address of a listener, by how it is written.
-pub(super) fn address(runtime: &Runtime, listen: &str) -> SocketAddr {
+pub(crate) fn address(runtime: &Runtime, listen: &str) -> SocketAddr {
     let all = runtime.listeners();
     all.iter().find(|found| found.listen == listen).unwrap_or_else(|| panic!("{all:?}")).address.parse().unwrap()
 }

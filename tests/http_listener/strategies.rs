@@ -89,11 +89,12 @@ async fn each_goes_on(service: &str) {
         options.probation = Duration::from_secs(60);
         let deployment = site.runtime.deploy("site", release(&site, "bad", way), options).await.unwrap();
         let end = deployment.ended().await;
-        let expected = match (&strategy, &end) {
-            (Strategy::Canary { .. }, Progress::RolledBack { reason: Setback::Failing { .. } }) => true,
-            (_, Progress::RolledBack { reason: Setback::Crashed(_) }) => true,
-            _ => false,
+        let reason = match &end {
+            Progress::RolledBack { reason } => reason,
+            other => panic!("{cell}: {other:?}"),
         };
+        let is_canary = matches!(strategy, Strategy::Canary { .. });
+        let expected = matches!(reason, Setback::Crashed(_)) || is_canary && matches!(reason, Setback::Failing { .. });
         assert!(expected, "{cell}: {end:?}");
         assert_eq!(answers(&site).await, name, "{cell}: it is the one before");
     }

@@ -10,11 +10,11 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::client::{Client, Site, all};
+use crate::http_listener::client::{Client, Site, all};
 
 /// A mesh that listens, with the guest `feed` as the service `site`, and this besides in its tables.
 async fn site(more: &str, route: &str) -> Site {
-    let written = super::client::written(more, &all(route)).replace("@site", "@feed");
+    let written = crate::http_listener::client::written(more, &all(route)).replace("@site", "@feed");
     Site::of(Mesh::start(&written).await)
 }
 

@@ -3,8 +3,8 @@
 use airssys_tests::{Mesh, log};
 use airssys_wasm::events::{Happening, Heard, Kind};
 
-use super::client::{Site, all, written};
-use super::servers::Server;
+use crate::http_listener::client::{Site, all, written};
+use crate::http_out::servers::Server;
 
 const LONG: &str = "turn_deadline = \"60s\"";
 

@@ -207,7 +207,7 @@ impl Instance {
         let cut = Arc::clone(&store.data().turn.identity.cut);
         let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());
         let found = Vec::new();
-        let wear = Wear::new();
+        let wear = Wear::default();
         Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, program, wear, budget_ticks })
     }
 

@@ -81,27 +81,17 @@ pub(crate) fn table(most: usize) -> ResourceTable {
     table
 }
 
-/// Whether so many more may be opened.
-pub(in crate::engine) fn has_room(table: &mut ResourceTable, needed: usize) -> bool {
-    room(table, needed) == needed
-}
-
-/// How many more may be opened, of so many. The table says how many it may hold, and not how many it does; so it is
-/// asked to hold them.
-fn room(table: &mut ResourceTable, of: usize) -> usize {
-    let held: Vec<Resource<()>> = (0..of + SPARE).map_while(|_| table.push(()).ok()).collect();
-    let room = held.len().saturating_sub(SPARE);
-    for placeholder in held {
-        let _it_was_just_put_in = table.delete(placeholder);
-    }
-    room
+/// How many more may be opened.
+fn room(table: &mut ResourceTable) -> usize {
+    let most = table.max_capacity().saturating_sub(SPARE);
+    most.saturating_sub(table.iter_mut().count())
 }
 
 impl Guest {
     /// Whether so many more may be opened, beside what functions that run now are about to make.
     pub(in crate::engine) fn has_room(&mut self, needed: usize) -> bool {
         let expected = self.expected.load(Ordering::Relaxed);
-        has_room(&mut self.table, needed.saturating_add(expected))
+        room(&mut self.table) >= needed.saturating_add(expected)
     }
 }
 
@@ -109,34 +99,33 @@ impl Guest {
 ///
 /// What a guest keeps for good is no reason: it is near its limit after each turn, and never nearer. So it is one only
 /// where a turn has left less room than there was after the one before, and after that one there was little already.
+#[derive(Default)]
 pub(in crate::engine) struct Wear {
-    turns: u32,
-    room: usize,
+    /// Turns until it is looked again.
+    unseen: usize,
+    /// What there was when it was looked last.
+    room: Option<usize>,
     is_short: bool,
 }
 
 /// Room of which a turn can leave half behind, and the next one has enough all the same.
 const LITTLE: usize = 32;
-/// How many turns it takes at least, of those that leave less than that behind, until there is little. An instance that
-/// has had fewer is not looked at: its table would grow by that.
-const UNSEEN: u32 = 8;
+/// As many as a turn may leave behind while there is more room than that: to look after each would be for nothing.
+const MOST_LEFT: usize = 64;
 
 impl Wear {
-    pub(in crate::engine) fn new() -> Self {
-        Self { turns: 0, room: usize::MAX, is_short: false }
-    }
-
     /// A turn is over.
     pub(in crate::engine) fn look(&mut self, table: &mut ResourceTable) {
-        self.turns = self.turns.saturating_add(1);
-        if self.turns < UNSEEN {
+        if self.unseen > 0 {
+            self.unseen -= 1;
             return;
         }
         // Of as many as it may have, an eighth.
         let little = (table.max_capacity().saturating_sub(SPARE) / 8).clamp(2, LITTLE);
-        let room = room(table, little);
-        self.is_short |= room < self.room && self.room < little;
-        self.room = room;
+        let room = room(table);
+        self.is_short |= self.room.is_some_and(|before| room < before && before < little);
+        self.room = Some(room);
+        self.unseen = (room.saturating_sub(little) / MOST_LEFT).saturating_sub(1);
     }
 
     pub(in crate::engine) fn is_short(&self) -> bool {
@@ -165,14 +154,20 @@ where
 mod tests {
     use super::*;
 
+    fn push(table: &mut ResourceTable, many: usize) {
+        for _ in 0..many {
+            let _it_stays = table.push(()).unwrap();
+        }
+    }
+
     /// How many turns there are until it is short, each of which leaves so many behind, of as many as it may have.
     fn turns(most: usize, kept: usize, left_behind: usize) -> Option<usize> {
-        let (mut table, mut wear) = (table(most), Wear::new());
-        (0..kept).for_each(|_| drop(table.push(()).unwrap()));
+        let (mut table, mut wear) = (table(most), Wear::default());
+        push(&mut table, kept);
         (1..1_000).find(|_| {
             // What the turn needs for itself.
-            assert!(has_room(&mut table, 1), "there was no room for a turn");
-            (0..left_behind).for_each(|_| drop(table.push(()).unwrap()));
+            assert!(room(&mut table) >= 1, "there was no room for a turn");
+            push(&mut table, left_behind);
             wear.look(&mut table);
             wear.is_short()
         })
@@ -196,18 +191,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_helped_is_told_again_when_it_has_become_worse() {
-        let (mut table, mut wear) = (table(256), Wear::new());
-        (0..250).for_each(|_| drop(table.push(()).unwrap()));
+        let (mut table, mut wear) = (table(256), Wear::default());
+        push(&mut table, 250);
         for _ in 0..20 {
             wear.look(&mut table);
         }
-        drop(table.push(()).unwrap());
+        push(&mut table, 1);
         wear.look(&mut table);
         assert!(wear.is_short());
         wear.forget();
         wear.look(&mut table);
         assert!(!wear.is_short());
-        drop(table.push(()).unwrap());
+        push(&mut table, 1);
         wear.look(&mut table);
         assert!(wear.is_short());
     }
