@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
-#[allow(dead_code, reason = "other tests use all of it")]
 mod ends;
 mod folders;
 mod handler;
 mod requests;
-#[allow(dead_code, reason = "other tests use all of it")]
+
 use std::path::Path;
 use std::sync::Arc;
 
