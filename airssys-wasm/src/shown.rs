@@ -102,7 +102,7 @@ pub(crate) fn bodies_apart(one: &[u8], other: &[u8]) -> (String, String) {
     let told = |body: &[u8]| {
         let rest = &body[at..];
         let dots = if rest.len() > MOST_BYTES { "..." } else { "" };
-        let hex = crate::hex::encode(&rest[..rest.len().min(MOST_BYTES)]);
+        let hex: String = rest.iter().take(MOST_BYTES).map(|byte| format!("{byte:02x}")).collect();
         format!("{} bytes, from byte {} on {hex}{dots}", body.len(), at + 1)
     };
     (told(one), told(other))
