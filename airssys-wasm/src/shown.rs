@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(one, format!("...{}1{}...", &x[..30], &y[..209]));
         assert_eq!(other, format!("...{}2", &x[..30]));
         let (one, other) = bodies_apart(format!("{x}é").as_bytes(), format!("{x}è").as_bytes());
-        assert_eq!((one, other), (format!("...\"{}é\"", &x[..30]), format!("...\"{}è\"", &x[..30])));
+        assert_eq!((one, other), (format!("...\"{}é\"", &x[..29]), format!("...\"{}è\"", &x[..29])));
         assert_eq!(
             bodies_apart(&[1, 0xff, 3], &[1, 0xff]),
             pair(("3 bytes, from byte 3 on 03", "2 bytes, from byte 3 on "))

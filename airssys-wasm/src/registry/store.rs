@@ -76,7 +76,7 @@ pub struct Store {
 /// # let store = Store::open(folder.path())?;
 /// let (record, published) = store.publish(&draft)?;
 /// assert_eq!(format!("{record} {}", told(published)), "echo@1.2.0 is published");
-/// # Ok::<(), airssys_wasm::registry::StoreError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -214,7 +214,7 @@ impl Runtime {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::mesh("", async |runtime, _| {
-    /// use airssys_wasm::{ForgetError, Forgotten};
+    /// use airssys_wasm::command::{ForgetError, Forgotten};
     ///
     /// let Forgotten { values, commits, waiting, .. } = runtime.plan_forget("echo", None)?;
     /// assert_eq!((values, commits, waiting), (0, 0, 0));

@@ -34,8 +34,8 @@ use super::survey::{Survey, about};
 
 /// Pages of the file that are kept in memory, in bytes. What is read in turns is in memory anyway.
 const CACHE_BYTES: usize = 16 << 20;
-/// How long a file is waited for that is in use: a mesh that was just dropped is about to let go, which takes a while on a
-/// busy machine.
+/// How long a file is waited for that is in use: a mesh that was just dropped is about to let go, which takes a while
+/// on a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// How often it is looked for.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(10);
