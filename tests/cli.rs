@@ -17,6 +17,8 @@ mod dev;
 mod events;
 #[path = "cli/forget.rs"]
 mod forget;
+#[path = "cli/grants.rs"]
+mod grants;
 #[path = "cli/http.rs"]
 mod http;
 #[path = "cli/keep.rs"]
@@ -53,7 +55,7 @@ use serde_json::{Value, json};
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 39] = [
+const SUBCOMMANDS: [&str; 43] = [
     "new",
     "build",
     "inspect",
@@ -72,6 +74,10 @@ const SUBCOMMANDS: [&str; 39] = [
     "call",
     "emit",
     "apply",
+    "caps",
+    "caps why",
+    "grant",
+    "revoke",
     "deploy",
     "rollback",
     "history",

@@ -39,6 +39,7 @@ mod python_sdk;
 mod queries;
 mod quota;
 mod registry;
+mod revoked;
 mod settled;
 mod shadow;
 mod shop;

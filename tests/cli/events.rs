@@ -224,6 +224,7 @@ fn one_of_each() -> Vec<(Option<&'static str>, Happening)> {
             },
         ),
         (shop, Happening::Operator { state: text("stopped"), kept: true }),
+        (shop, Happening::Grant { state: text("revoked"), grant: text("call"), target: text("till/*"), kept: false }),
         (
             None,
             Happening::Listener {

@@ -8,14 +8,14 @@ use super::signals::Running;
 /// Two services, one of which is stopped.
 const TWO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n[[service]]\nname = \"other\"\nrelease = \"@echo\"\n";
 
-fn up(desk: &Desk, more: &[&str]) -> Running {
+pub(super) fn up(desk: &Desk, more: &[&str]) -> Running {
     let mut running = Running::start(desk.command(&[&["run"], more].concat()));
     running.until("is up");
     running
 }
 
 /// Kills a host; what it had said.
-fn kill(running: Running) -> String {
+pub(super) fn kill(running: Running) -> String {
     running.signal("KILL");
     running.end().1
 }

@@ -17,6 +17,8 @@ pub(crate) enum Control {
     Watch,
     /// Go on under the rules that are live in this place now, with the same instance; then say so.
     Retune(oneshot::Sender<()>),
+    /// Go on with another instance of the same release, since this one may hold what was taken away.
+    Revoked,
     /// The program in this task, which runs by itself, has ended so.
     Ended(tokio::task::Id, Crash),
     /// Go to sleep, if there is nothing to do.

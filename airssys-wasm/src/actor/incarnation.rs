@@ -261,6 +261,18 @@ impl ComponentActor {
         flow(self.begin().await)
     }
 
+    /// Goes on without an instance that may hold what was taken away: a connection, a folder. It runs no more, not even
+    /// to hand its memory over.
+    pub(super) async fn revoked(&mut self) -> Flow {
+        self.live.cut().forget();
+        if self.instance.is_none() && self.running.is_none() {
+            return Flow::Continue;
+        }
+        self.running = None;
+        self.instance = None;
+        self.go_on().await
+    }
+
     /// What becomes of the actor where its instance ended over no message.
     pub(super) async fn ended(&mut self, crash: Crash) -> Flow {
         self.instance = None;

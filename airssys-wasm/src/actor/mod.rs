@@ -208,6 +208,7 @@ impl Behavior for ComponentActor {
             Control::Watch => Box::pin(self.watch()).await,
             Control::Check(reply) => self.check(reply).await,
             Control::Retune(done) => self.retuned(done),
+            Control::Revoked => Box::pin(self.revoked()).await,
             Control::Ended(ended, crash) => Box::pin(self.program_ended(ended, crash)).await,
             Control::Sleep if self.instance.is_some() && self.identity.mailbox.is_empty() => {
                 Box::pin(self.sleep()).await

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::record::{Ledger, Next, Served};
 use super::stopped::Stops;
@@ -18,6 +19,8 @@ use crate::topology::folders::Guarded;
 pub(crate) struct Desired {
     /// The topology in force, as it was written.
     in_force: ArcSwap<Topology>,
+    /// Tells that there is another one.
+    changed: watch::Sender<()>,
     ledger: Ledger,
     records: Arc<Records>,
     stops: Stops,
@@ -35,7 +38,7 @@ impl Desired {
         guarded: Vec<Guarded>,
     ) -> Self {
         let (in_force, records) = (ArcSwap::from_pointee(nothing), Arc::new(records));
-        Self { in_force, ledger, records, stops, data_folder, guarded }
+        Self { in_force, changed: watch::Sender::new(()), ledger, records, stops, data_folder, guarded }
     }
 
     /// The topology in force, as it was written.
@@ -45,10 +48,21 @@ impl Desired {
 
     pub(super) fn put_in_force(&self, topology: Topology) {
         self.in_force.store(Arc::new(topology));
+        self.changed.send_replace(());
+    }
+
+    /// Tells each time that another one is in force, for as long as this is there.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     pub(super) fn data_folder(&self) -> Option<&Path> {
         self.data_folder.as_deref()
+    }
+
+    /// Whether what is said here outlives the host.
+    pub(super) fn is_kept(&self) -> bool {
+        self.data_folder.is_some()
     }
 
     pub(super) fn guarded(&self) -> &[Guarded] {
@@ -91,6 +105,12 @@ impl Desired {
     /// All of it has come about.
     pub(super) fn commit(&self, next: Next) -> Result<(), RecordError> {
         self.ledger.commit(next)
+    }
+
+    /// The topology in force says something else from here on; whether that outlives the host.
+    pub(super) fn amend(&self, topology: &Topology) -> Result<bool, RecordError> {
+        self.ledger.amend(topology.to_text().map_err(RecordError::from)?)?;
+        Ok(self.is_kept())
     }
 
     /// It is as it was before.

@@ -31,6 +31,11 @@ impl Hosted {
         Arc::clone(&self.changing).try_lock_owned().ok()
     }
 
+    /// The same, when those who do so are through.
+    pub(crate) async fn change_next(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.changing).lock_owned().await
+    }
+
     /// Stops the tree in order, within the topology's `shutdown_timeout`, and says what had to be killed.
     pub(crate) async fn shutdown(&self) -> ShutdownReport {
         let deadline = self.desired.in_force().settings.shutdown_timeout;

@@ -224,6 +224,12 @@ impl Ledger {
         self.write(Written { running, ..Written::new(next.topology, next.served, next.unsettled) })
     }
 
+    /// The topology in force says something else from here on, and everything else stays.
+    pub(crate) fn amend(&self, topology: String) -> Result<(), RecordError> {
+        let written = self.lock().clone();
+        written.map_or(Ok(()), |written| self.write(Written { topology, ..written }))
+    }
+
     /// It is as it was before.
     pub(crate) fn withdraw(&self) -> Result<(), RecordError> {
         let written = self.lock().clone();

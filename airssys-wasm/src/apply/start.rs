@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::actual::Actual;
 use super::change::Change;
@@ -13,6 +14,7 @@ use super::difference::differences;
 use super::durable::{DurableStates, opened};
 use super::earlier;
 use super::error::RuntimeError;
+use super::grants::over;
 use super::hosted::Hosted;
 use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
@@ -189,6 +191,10 @@ async fn begin(
     let target = wired(target.into_owned(), &templates)?;
     check_routes(&target, |node| templates.get(&key(node)))?;
     target.circles().iter().for_each(|circle| tracing::warn!(target: "airssys", "{circle}"));
+    let (over, _) = over(target.services().map(|node| &**node), SystemTime::now());
+    for (service, key, grant) in over {
+        tracing::warn!(target: "airssys::audit", service, grant = key, target = grant, "expired");
+    }
     let previous = previous(&engines, &target, &records, data).await;
     recoveries.extend(stops.settle(|name| target.services().any(|node| node.address.as_str() == name))?);
     let deployable = |node: &Arc<ServiceNode>| {

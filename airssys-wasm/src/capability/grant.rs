@@ -6,7 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use super::given::{Given, Revoked, in_force};
 use super::http::HttpPattern;
 use super::pattern::Pattern;
 use crate::limits::FOLDER_BYTES;
@@ -35,13 +37,24 @@ pub(crate) struct FileGrant {
     pub(crate) max_bytes: u64,
     /// The folder itself, once a mesh has opened it. What is compared is what was written: it is equal to any other.
     pub(crate) held: FolderHandle,
+    /// Until when it is granted; none for good.
+    pub(crate) until: Option<SystemTime>,
+    /// Whether it is granted no more.
+    pub(crate) revoked: Revoked,
 }
 
 impl FileGrant {
     /// A folder that is not opened yet, with the default bound.
     #[must_use]
     pub(crate) fn new(host: impl Into<PathBuf>, access: Access) -> Self {
-        Self { host: host.into(), access, max_bytes: FOLDER_BYTES, held: FolderHandle::default() }
+        Self {
+            host: host.into(),
+            access,
+            max_bytes: FOLDER_BYTES,
+            held: FolderHandle::default(),
+            until: None,
+            revoked: Revoked::default(),
+        }
     }
 }
 
@@ -82,6 +95,19 @@ impl SocketAddress {
         // meant.
         self.ip.is_none_or(|ip| ip.to_canonical() == address.ip().to_canonical())
             && self.port.is_none_or(|port| port == address.port())
+    }
+}
+
+impl SocketAddress {
+    /// Whether it covers all that `other` does.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.ip.is_none_or(|ip| other.ip == Some(ip)) && self.port.is_none_or(|port| other.port == Some(port))
+    }
+
+    /// Whether there is an address that both cover.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        (self.ip.is_none() || other.ip.is_none() || self.ip == other.ip)
+            && (self.port.is_none() || other.port.is_none() || self.port == other.port)
     }
 }
 
@@ -208,30 +234,30 @@ impl Requests {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Grants {
     /// Addresses it may send to.
-    pub(crate) send: Vec<Pattern>,
+    pub(crate) send: Vec<Given<Pattern>>,
     /// Addresses it may call.
-    pub(crate) call: Vec<Pattern>,
+    pub(crate) call: Vec<Given<Pattern>>,
     /// Topics it may publish on.
-    pub(crate) publish: Vec<Pattern>,
+    pub(crate) publish: Vec<Given<Pattern>>,
     /// Topics it may subscribe to.
-    pub(crate) subscribe: Vec<Pattern>,
+    pub(crate) subscribe: Vec<Given<Pattern>>,
     /// Addresses under which it may spawn children, and stop, watch and link them.
-    pub(crate) spawn: Vec<Pattern>,
+    pub(crate) spawn: Vec<Given<Pattern>>,
     /// Folders, by the path that the guest sees.
     pub(crate) files: BTreeMap<String, FileGrant>,
     /// Environment variables with their values.
     pub(crate) environment: BTreeMap<String, String>,
     /// Socket addresses it may connect to by TCP and exchange datagrams with by UDP.
-    pub(crate) sockets: Vec<SocketAddress>,
+    pub(crate) sockets: Vec<Given<SocketAddress>>,
     /// HTTP requests it may make.
-    pub(crate) http: Vec<HttpPattern>,
+    pub(crate) http: Vec<Given<HttpPattern>>,
 }
 
 impl Grants {
     /// Whether a wire to a service may make itself for this function: the service may be called, or this part of it:
     /// `pricing`, `pricing#quote`, `pricing#acme:shop/pricing`, `pricing#acme:shop/pricing#quote`.
     pub(crate) fn allow_function(&self, service: &str, function: &FunctionType) -> bool {
-        self.call.iter().any(|grant| match grant.as_str().split_once('#') {
+        in_force(&self.call).any(|grant| match grant.as_str().split_once('#') {
             Some((of, part)) => of == service && (function.is_called(part) || function.is_of(part)),
             None => grant.matches(service),
         })

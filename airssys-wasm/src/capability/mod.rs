@@ -5,15 +5,19 @@
 //! allowance.
 
 mod baseline;
+pub(crate) mod given;
 mod grant;
 mod http;
+pub(crate) mod lines;
 mod pattern;
 mod policy;
 pub(crate) mod spelling;
+pub(crate) mod why;
 
 pub(crate) use baseline::{Baseline, Clocks, Randomness};
+pub(crate) use given::{Given, Revoked, in_force};
 pub use grant::Requests;
-pub(crate) use grant::{Access, FileGrant, FolderHandle, Grants, SocketAddress};
+pub(crate) use grant::{Access, FileGrant, FolderHandle, Grants};
 pub(crate) use http::{Host, HttpTarget, Near};
 pub(crate) use pattern::{Pattern, PatternError};
 pub(crate) use policy::Policy;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::given::{Given, in_force};
 use super::grant::{Access, FileGrant, Grants, Requests, SocketAddress};
 use super::http::{HttpPattern, HttpTarget, Near};
 use super::pattern::Pattern;
@@ -14,14 +15,10 @@ use crate::wire::{Wire, Wires, wire_of};
 /// What a service may do: requested and granted. The default allows nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Policy {
-    requests: Requests,
-    grants: Grants,
+    pub(super) requests: Requests,
+    pub(super) grants: Grants,
     /// Where the functions lead that it may call.
     wires: Wires,
-}
-
-fn any(patterns: &[Pattern], target: &str) -> bool {
-    patterns.iter().any(|pattern| pattern.matches(target))
 }
 
 impl Policy {
@@ -66,7 +63,12 @@ impl Policy {
     /// Whether a function of `target` may be called. Allocates nothing.
     #[must_use]
     pub(crate) fn allows_function(&self, target: &str, function: &FunctionType) -> bool {
-        self.wires_to(target, function).any(|wire| wire.carries(function))
+        self.wires_to(target, function).any(|wire| wire.carries(function) && self.is_granted(wire, function))
+    }
+
+    /// Whether a wire is still what made it: one that made itself did so for a grant.
+    fn is_granted(&self, wire: &Wire, function: &FunctionType) -> bool {
+        !wire.made || self.grants.allow_function(wire.to.as_str(), function)
     }
 
     /// Whether `operation` on `target` is allowed. Allocates nothing.
@@ -79,7 +81,7 @@ impl Policy {
             return self.wires.values().any(|wire| wire.to.service() == split(target).0);
         }
         let (requested, granted) = self.rules(operation);
-        covers(requested, operation, target) && covers(granted, operation, target)
+        covers(requested, operation, target) && covers(in_force(granted), operation, target)
     }
 
     /// Whether this service may be called, in one way or another.
@@ -100,6 +102,7 @@ impl Policy {
     #[must_use]
     pub(crate) fn function_denial(&self, who: &str, target: &str, function: &FunctionType) -> Denied {
         let missing = match self.wires_to(target, function).next() {
+            Some(wire) if wire.carries(function) => missing(true, who, "call", wire.to.as_str()),
             Some(_) => format!(
                 "its wire does not carry {:?}: add it to `functions` of the wire of service {who:?} in the topology",
                 function.spoken()
@@ -110,7 +113,7 @@ impl Policy {
         Denied { who: who.to_owned(), operation, target: target.to_owned(), missing }
     }
 
-    fn rules(&self, operation: Operation) -> (&[Pattern], &[Pattern]) {
+    pub(super) fn rules(&self, operation: Operation) -> (&[Pattern], &[Given<Pattern>]) {
         let (requests, grants) = (&self.requests, &self.grants);
         match operation {
             Operation::Send => (&requests.send, &grants.send),
@@ -128,6 +131,9 @@ impl Policy {
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, FileGrant)> {
         self.requests.files.iter().filter_map(|(guest, wanted)| {
             let given = self.grants.files.get(guest)?;
+            if given.revoked.is_revoked() {
+                return None;
+            }
             let access: Access = (*wanted).min(given.access);
             Some((guest.as_str(), FileGrant { access, ..given.clone() }))
         })
@@ -145,20 +151,20 @@ impl Policy {
     /// Whether any socket is requested and granted.
     #[must_use]
     pub(crate) fn has_sockets(&self) -> bool {
-        !self.requests.sockets.is_empty() && !self.grants.sockets.is_empty()
+        !self.requests.sockets.is_empty() && in_force(&self.grants.sockets).next().is_some()
     }
 
     /// Whether a socket may connect to `address`.
     #[must_use]
     pub(crate) fn allows_socket(&self, address: SocketAddr) -> bool {
-        let covered = |rules: &[SocketAddress]| rules.iter().any(|rule| rule.matches(address));
-        covered(&self.requests.sockets) && covered(&self.grants.sockets)
+        let covers = |rule: &SocketAddress| rule.matches(address);
+        self.requests.sockets.iter().any(covers) && in_force(&self.grants.sockets).any(covers)
     }
 
     /// Whether any HTTP request is requested and granted.
     #[must_use]
     pub(crate) fn has_http(&self) -> bool {
-        !self.requests.http.is_empty() && !self.grants.http.is_empty()
+        !self.requests.http.is_empty() && in_force(&self.grants.http).next().is_some()
     }
 
     /// How near an address may be that this request goes to; none where it may not be made. Allocates nothing.
@@ -167,7 +173,7 @@ impl Policy {
         if !self.requests.http.iter().any(|request| request.matches(target)) {
             return None;
         }
-        self.grants.http.iter().filter(|grant| grant.matches(target)).map(HttpPattern::nearest).max()
+        in_force(&self.grants.http).filter(|grant| grant.matches(target)).map(HttpPattern::nearest).max()
     }
 
     /// Says why this request may not be made. Off the hot path.
@@ -178,7 +184,7 @@ impl Policy {
 }
 
 /// What is missing to whom for something with `target`, of the two that it needs.
-fn missing(is_requested: bool, who: &str, grant: &str, target: &str) -> String {
+pub(super) fn missing(is_requested: bool, who: &str, grant: &str, target: &str) -> String {
     if is_requested {
         format!("no grant: add {target:?} to `{grant}` under the grants of service {who:?} in the topology")
     } else {
@@ -188,11 +194,12 @@ fn missing(is_requested: bool, who: &str, grant: &str, target: &str) -> String {
     }
 }
 
-fn covers(rules: &[Pattern], operation: Operation, target: &str) -> bool {
+pub(super) fn covers<'a>(rules: impl IntoIterator<Item = &'a Pattern>, operation: Operation, target: &str) -> bool {
+    let mut rules = rules.into_iter();
     if operation == Operation::Subscribe && target.contains('*') {
-        return rules.iter().any(|rule| rule.as_str() == target || rule.as_str() == "**");
+        return rules.any(|rule| rule.as_str() == target || rule.as_str() == "**");
     }
-    any(rules, target)
+    rules.any(|rule| rule.matches(target))
 }
 
 #[cfg(test)]
@@ -203,8 +210,8 @@ mod tests {
 
     use super::{Access, FileGrant, Grants, Operation, Pattern, Policy, Requests};
 
-    fn patterns(texts: &[&str]) -> Vec<Pattern> {
-        texts.iter().map(|text| text.parse().unwrap()).collect()
+    fn patterns<T: From<Pattern>>(texts: &[&str]) -> Vec<T> {
+        texts.iter().map(|text| text.parse::<Pattern>().unwrap().into()).collect()
     }
 
     fn policy(requested: &[&str], granted: &[&str]) -> Policy {

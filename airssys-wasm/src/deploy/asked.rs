@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::capability::{Access, Grants, Operation, Pattern, Requests, SocketAddress};
+use crate::capability::{Access, Given, Grants, Operation, Pattern, Requests, in_force};
 
 /// Something that is asked for under `[requests]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ pub enum Granted {
 }
 
 /// All that is asked for, as it is written, and how much of it is granted.
-pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<CapabilityRequest> {
+pub(crate) fn asked(requests: &Requests, grants: &Grants) -> Vec<CapabilityRequest> {
     let mut all = Vec::new();
     let mut ask = |kind: &str, target: String, granted| {
         all.push(CapabilityRequest { kind: kind.to_owned(), target, granted: Some(granted) });
@@ -65,6 +65,7 @@ pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<CapabilityReque
     for (folder, access) in &requests.files {
         let granted = match grants.files.get(folder) {
             None => Granted::Nothing,
+            Some(grant) if grant.revoked.is_revoked() => Granted::Nothing,
             Some(grant) if grant.access < *access => Granted::Part,
             Some(_) => Granted::All,
         };
@@ -76,14 +77,8 @@ pub(super) fn asked(requests: &Requests, grants: &Grants) -> Vec<CapabilityReque
         ask("environment", name.clone(), granted);
     }
     for socket in &requests.sockets {
-        let covers = |grant: &SocketAddress| {
-            grant.ip.is_none_or(|ip| socket.ip == Some(ip)) && grant.port.is_none_or(|port| socket.port == Some(port))
-        };
-        let overlaps = |grant: &SocketAddress| {
-            (grant.ip.is_none() || socket.ip.is_none() || grant.ip == socket.ip)
-                && (grant.port.is_none() || socket.port.is_none() || grant.port == socket.port)
-        };
-        ask("sockets", socket.to_string(), most(&grants.sockets, covers, overlaps));
+        let granted = most(&grants.sockets, |grant| grant.covers(socket), |grant| grant.overlaps(socket));
+        ask("sockets", socket.to_string(), granted);
     }
     for request in &requests.http {
         let granted = most(&grants.http, |grant| grant.covers(request), |grant| grant.overlaps(request));
@@ -102,11 +97,11 @@ fn gives(operation: Operation, grant: &Pattern, wanted: &Pattern) -> bool {
 }
 
 /// How much of a request is granted, by the grant that gives most.
-fn most<T>(grants: &[T], covers: impl Fn(&T) -> bool, overlaps: impl Fn(&T) -> bool) -> Granted {
-    let granted = |grant| match grant {
+fn most<T>(grants: &[Given<T>], covers: impl Fn(&T) -> bool, overlaps: impl Fn(&T) -> bool) -> Granted {
+    let granted = |grant: &T| match grant {
         grant if covers(grant) => Granted::All,
         grant if overlaps(grant) => Granted::Part,
         _ => Granted::Nothing,
     };
-    grants.iter().map(granted).max().unwrap_or(Granted::Nothing)
+    in_force(grants).map(granted).max().unwrap_or(Granted::Nothing)
 }

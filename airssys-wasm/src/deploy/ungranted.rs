@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::asked::{CapabilityRequest, Granted, asked};
-use crate::capability::{FileGrant, Grants, Requests};
+use crate::capability::{FileGrant, Grants, Requests, in_force};
 use crate::schema::Schema;
 use crate::topology::ServiceNode;
 
@@ -61,9 +61,10 @@ fn enough(requests: &Requests, grants: &Grants, itself: &str) -> Grants {
         (&requests.spawn, &mut all.spawn, false),
     ] {
         for pattern in wanted.iter().filter(|pattern| !(free && pattern.as_str() == itself)) {
-            if !given.iter().any(|grant| grant == pattern || (grant.covers(pattern) && !pattern.as_str().contains('*')))
+            if !in_force(given)
+                .any(|grant| grant == pattern || (grant.covers(pattern) && !pattern.as_str().contains('*')))
             {
-                given.push(pattern.clone());
+                given.push(pattern.clone().into());
             }
         }
     }
@@ -77,13 +78,13 @@ fn enough(requests: &Requests, grants: &Grants, itself: &str) -> Grants {
         all.environment.entry(name.clone()).or_insert_with(|| "VALUE".to_owned());
     }
     for socket in &requests.sockets {
-        if !all.sockets.contains(socket) {
-            all.sockets.push(*socket);
+        if !in_force(&all.sockets).any(|given| given == socket) {
+            all.sockets.push((*socket).into());
         }
     }
     for request in &requests.http {
-        if !all.http.contains(request) {
-            all.http.push(request.clone());
+        if !in_force(&all.http).any(|given| given == request) {
+            all.http.push(request.clone().into());
         }
     }
     all

@@ -157,6 +157,18 @@ pub enum Happening {
         /// Whether that outlives the host.
         kept: bool,
     },
+    /// An operator gives something to a service, or takes it away, while it runs, or the time is over that it was
+    /// given for.
+    Grant {
+        /// `granted`, `revoked` or `expired`.
+        state: String,
+        /// The kind of grant: `send`, `call`, `files` and so on.
+        grant: String,
+        /// To whom or to what.
+        target: String,
+        /// Whether that outlives the host.
+        kept: bool,
+    },
     /// The host listens for HTTP somewhere, or not any more.
     Listener {
         /// The listener, as the topology has it.
@@ -239,6 +251,8 @@ pub enum Kind {
     Apply,
     /// [`Happening::Operator`].
     Operator,
+    /// [`Happening::Grant`].
+    Grant,
     /// [`Happening::Listener`].
     Listener,
     /// [`Happening::DeadLetter`].
@@ -250,7 +264,7 @@ pub enum Kind {
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-pub(super) const KINDS: [(Kind, &str, &str); 13] = [
+pub(super) const KINDS: [(Kind, &str, &str); 14] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (
@@ -268,6 +282,7 @@ pub(super) const KINDS: [(Kind, &str, &str); 13] = [
     (Kind::Deployment, "deployment", "a deployment has begun, or has come to another state"),
     (Kind::Apply, "apply", "an edited topology is applied, was applied, or was undone"),
     (Kind::Operator, "operator", "an operator has a service stopped, or started again"),
+    (Kind::Grant, "grant", "something is given to a service, or taken away, or its time is over"),
     (Kind::Listener, "listener", "the host listens for HTTP somewhere, or not any more"),
     (Kind::DeadLetter, "dead-letter", "a message could not be handled, or its answer came too late"),
     (Kind::Denied, "denied", "a service wanted to do what it was not granted"),
@@ -337,6 +352,7 @@ impl Happening {
             Self::Deployment { .. } => Kind::Deployment,
             Self::Apply { .. } => Kind::Apply,
             Self::Operator { .. } => Kind::Operator,
+            Self::Grant { .. } => Kind::Grant,
             Self::Listener { .. } => Kind::Listener,
             Self::DeadLetter { .. } => Kind::DeadLetter,
             Self::Denied { .. } => Kind::Denied,
@@ -356,6 +372,7 @@ impl Happening {
             Self::Deployment { state, release, reason, .. } => state.len() + release.len() + optional(reason),
             Self::Apply { state, reason, .. } => state.len() + optional(reason),
             Self::Operator { state, .. } => state.len(),
+            Self::Grant { state, grant, target, .. } => state.len() + grant.len() + target.len(),
             Self::Listener { listener, address, state } => listener.len() + address.len() + state.len(),
             Self::DeadLetter { to, sender, delivery, reason, detail, .. } => {
                 to.len() + optional(sender) + delivery.len() + reason.len() + optional(detail)
@@ -401,6 +418,10 @@ impl Display for Happening {
             Self::Operator { state, kept } => {
                 let until = if *kept { "" } else { ", until the host ends" };
                 write!(f, "{state} by an operator{until}")
+            }
+            Self::Grant { state, grant, target, kept } => {
+                let until = if *kept { "" } else { ", until the host ends" };
+                write!(f, "{state}: {grant} {target}{until}")
             }
             Self::Listener { address, state, .. } => write!(f, "{address}: {state}"),
             Self::DeadLetter { id, to, sender, delivery, reason, detail } => {

@@ -10,7 +10,8 @@ use airssys_rt_shim::supervisor::SupervisorHandle;
 use bytes::Bytes;
 
 use super::Runtime;
-use crate::apply::{ApplyError, ApplyPlan, InvokeError, Written};
+use crate::apply::{Applied, ApplyError, ApplyPlan, Capability, GrantError, InvokeError, Written};
+use crate::capability::why::Why;
 use crate::deploy::{DeployError, DeployOptions, Deployment, Ended, Plan, Recovery, Ungranted};
 use crate::message::{Answer, DeadLetter, To};
 use crate::registry::Release;
@@ -455,5 +456,107 @@ impl Runtime {
     #[must_use]
     pub fn gave_up(&self) -> Option<String> {
         self.hosted.actual.supervisors.gave_up()
+    }
+
+    /// What a service asks for and is granted, and what of either goes to waste.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::command::{Capability, GrantError};
+    ///
+    /// let all: Vec<Capability> = runtime.capabilities("echo")?;
+    /// assert_eq!(all, [], "it asks for nothing, and nothing is granted");
+    /// assert!(matches!(runtime.capabilities("nobody"), Err(GrantError::NoSuchService { .. })));
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError::NoSuchService`].
+    pub fn capabilities(&self, service: &str) -> Result<Vec<Capability>, GrantError> {
+        self.hosted.capabilities(service)
+    }
+
+    /// What would become of an operation of a service, by the key that its grants stand under and its target, and which
+    /// line decides that.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::command::{GrantError, NoLine, Why};
+    ///
+    /// let why: Why = runtime.why("echo", "call", "pricing")?;
+    /// assert!(!why.allowed);
+    /// assert!(why.missing.is_some_and(|missing| missing.contains("add \"pricing\" to `call`")));
+    /// let mistaken = runtime.why("echo", "cal", "pricing");
+    /// assert!(matches!(mistaken, Err(GrantError::Line(NoLine::Key { key })) if key == "cal"));
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`]: there is no such service or operation, or the target is none.
+    pub fn why(&self, service: &str, key: &str, target: &str) -> Result<Why, GrantError> {
+        self.hosted.why(service, key, target)
+    }
+
+    /// Gives a service one more grant, as it would stand under its `[service.grants]`: an apply with nothing else in
+    /// it. None where it has it already.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::deploy::DeployOptions;
+    ///
+    /// let applied = runtime.grant("echo", ("publish", "news/*"), DeployOptions::default()).await?;
+    /// assert_eq!(applied.map(|applied| applied.plan.differences.len()), Some(1));
+    /// // The component does not ask for it, so it may still not do it.
+    /// assert!(!runtime.why("echo", "publish", "news/today")?.allowed);
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`]; all is as it was before then.
+    pub async fn grant(
+        &self,
+        service: &str,
+        grant: (&str, &str),
+        options: DeployOptions,
+    ) -> Result<Option<Applied>, GrantError> {
+        self.hosted.grant(service, grant, options).await
+    }
+
+    /// Takes a grant away from a service, at once: what it asks for from here on is denied, also in the middle of a
+    /// turn and while something is deployed. Subscriptions end that it was needed for. Where it is one of files,
+    /// environment or sockets, instances that may hold what is open go, with the turns they are in. Answers when that
+    /// is written down, with whether it outlives the host.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("[service.grants]\npublish = [\"news/*\"]\n", async |runtime, _| {
+    /// use airssys_wasm::command::GrantError;
+    ///
+    /// let kept = runtime.revoke("echo", "publish", "news/*").await?;
+    /// assert!(!kept, "there is no data folder");
+    /// let again = runtime.revoke("echo", "publish", "news/*").await;
+    /// assert!(matches!(again, Err(GrantError::NotGranted { .. })));
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`GrantError`]. With [`GrantError::NotKept`] it is taken away all the same, until the host ends.
+    pub async fn revoke(&self, service: &str, key: &str, grant: &str) -> Result<bool, GrantError> {
+        self.hosted.revoke(service, key, grant).await
     }
 }

@@ -63,7 +63,9 @@ pub struct Runtime {
 
 impl Runtime {
     fn of(hosted: Hosted) -> Self {
-        Self { hosted: Arc::new(hosted) }
+        let hosted = Arc::new(hosted);
+        hosted.watch_ends();
+        Self { hosted }
     }
 
     /// The settings of a new mesh, which [`RuntimeBuilder::start`] starts.

@@ -8,7 +8,8 @@ use toml::Spanned;
 use super::names::{Named, NodeKind};
 use super::written;
 use crate::address::split;
-use crate::capability::{Access, FileGrant, Grants, Pattern, spelling};
+use crate::capability::given;
+use crate::capability::{Access, FileGrant, Given, Grants, Pattern, spelling};
 use crate::config_file::{ConfigError, Source, parse_all};
 
 pub(super) fn grants(
@@ -41,9 +42,9 @@ fn addresses(
     names: &BTreeMap<&str, Named<'_>>,
     texts: &[Spanned<String>],
     service_of: fn(&str) -> &str,
-) -> Result<Vec<Pattern>, ConfigError> {
+) -> Result<Vec<Given<Pattern>>, ConfigError> {
     for text in texts {
-        let service = service_of(text.get_ref());
+        let service = service_of(before_until(text.get_ref()));
         let known = matches!(names.get(service).map(|named| named.node), Some(NodeKind::Service(_)));
         if !service.contains('*') && !known {
             let what = format!("a grant for {:?}, and there is no service {service:?}", text.get_ref());
@@ -51,6 +52,11 @@ fn addresses(
         }
     }
     parse_all(source, texts)
+}
+
+/// A grant without its end.
+fn before_until(text: &str) -> &str {
+    text.rsplit_once(" until ").map_or(text, |(what, _)| what)
 }
 
 fn split_address(text: &str) -> &str {
@@ -73,7 +79,7 @@ fn check_spawned(
     texts: &[Spanned<String>],
 ) -> Result<(), ConfigError> {
     for text in texts {
-        let (service, _) = split(text.get_ref());
+        let (service, _) = split(before_until(text.get_ref()));
         if let Some(NodeKind::Service(at)) = names.get(service).map(|named| named.node)
             && written.services[at].get_ref().spawned.is_none()
         {
@@ -109,6 +115,10 @@ fn file_grant(source: &Source, guest: &str, file: &written::File) -> Result<File
         return Err(source.error(&file.host.span(), what, hint));
     }
     let mut grant = FileGrant::new(host, access);
+    if let Some(until) = &file.until {
+        let end = given::parse_time(until.get_ref());
+        grant.until = Some(end.map_err(|why| source.error(&until.span(), why, ""))?);
+    }
     if let Some(max) = &file.max {
         if access == Access::Read {
             let what = format!("the grant of {guest:?} has a `max`, and the folder may only be read");

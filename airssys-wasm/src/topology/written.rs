@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -14,7 +14,7 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
 use super::tree::{ServiceNode, SupervisorNode, WrittenFlags, WrittenSettings};
 use crate::address::Address;
-use crate::capability::{self, Access, Clocks, FileGrant, Randomness};
+use crate::capability::{self, Access, Clocks, FileGrant, Randomness, given};
 use crate::limits::{Limits, NODE_BYTES};
 use crate::listener::settings::WrittenListening;
 use crate::registry::LimitsPatch;
@@ -164,6 +164,8 @@ schema! {
         access: Access => access, default "`\"read\"`";
         /// what may be in the folder for a guest to write more; with `read-write` only
         max: Spanned<Bytes> => max_bytes, in NODE_BYTES..=1 << 50;
+        /// until when it is granted, such as `2027-01-01T00:00:00Z`
+        until: Spanned<String> => until, default "for good";
     }
 }
 
@@ -245,6 +247,17 @@ impl Written<Wires> for BTreeMap<String, Spanned<TextOr<WrittenWire>>> {
 
     fn value(field: &Wires) -> Option<Value> {
         Some(field.iter().map(|(of, wire)| (of.clone(), wire.value())).collect::<Table>().into())
+    }
+}
+
+/// When something ends. Whether it is a time, those look who have the file.
+impl Written<Option<SystemTime>> for String {
+    const KIND: &'static str = "time";
+
+    fn put(&self, _field: &mut Option<SystemTime>) {}
+
+    fn value(field: &Option<SystemTime>) -> Option<Value> {
+        field.map(|time| given::time_text(time).into())
     }
 }
 

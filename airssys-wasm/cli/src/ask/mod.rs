@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
 pub(crate) mod events;
+pub(crate) mod grants;
 pub(crate) mod history;
 pub(crate) mod message;
 pub(crate) mod ps;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_wasm::command::{ForgetError, Reference, Rollout};
+use airssys_wasm::command::{ForgetError, GrantError, Reference, Rollout};
 use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::hint::Coded;
@@ -22,7 +22,7 @@ use super::feed::Feed;
 use super::host::Host;
 use super::protocol::{
     Apply, Body, Child, Deploy, DeploySet, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
-    MAX_PATIENCE, Plan, PlanApply, Refusal, Request, ServiceStop, Status, VERSION,
+    MAX_PATIENCE, Plan, PlanApply, Refusal, Request, Revoked, ServiceStop, Status, VERSION,
 };
 
 /// What a client is told that speaks the same version.
@@ -83,6 +83,14 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         Request::History { service } => at_once(history(host, service)),
         Request::StopService { service } => later(stop_service(host, service)),
         Request::StartService { service } => later(start_service(host, service)),
+        Request::Capabilities { service } => at_once(runtime.capabilities(&service).map_err(Into::into).and_then(tell)),
+        Request::Why { service, key, target } => {
+            at_once(runtime.why(&service, &key, &target).map_err(Into::into).and_then(tell))
+        }
+        Request::Grant { service, key, grant, probation_ms, handover_ms } => {
+            later(give(host, service, (key, grant), options(probation_ms, handover_ms, MemoryHandover::default())))
+        }
+        Request::Revoke { service, key, grant } => later(revoke(host, service, key, grant)),
         Request::Stop {} => later(stop(host)),
     }
 }
@@ -135,6 +143,16 @@ async fn call(host: &Host, Called { to, key, function, body, json }: Called, tim
 
 fn written<'a>(function: Option<&'a str>, text: &'a str) -> Written<'a> {
     function.map_or(Written::Wave(text), |function| Written::Json { function, arguments: text })
+}
+
+async fn give(host: &Host, service: String, (key, grant): (String, String), options: DeployOptions) -> Answered {
+    let _waits = host.wait()?;
+    tell(host.runtime.grant(&service, (&key, &grant), options).await?)
+}
+
+async fn revoke(host: &Host, service: String, key: String, grant: String) -> Answered {
+    let kept = host.runtime.revoke(&service, &key, &grant).await?;
+    tell(Revoked { service, key, grant, kept })
 }
 
 fn component(host: &Host, service: &str) -> Answered {
@@ -437,6 +455,15 @@ impl From<DeployError> for Refusal {
 impl From<StopError> for Refusal {
     fn from(error: StopError) -> Self {
         Self::new(error.code(), &error).hinted(error.hint().as_ref())
+    }
+}
+
+impl From<GrantError> for Refusal {
+    fn from(error: GrantError) -> Self {
+        match error {
+            GrantError::Apply(error) => error.into(),
+            other => Self::new(other.code(), &other).hinted(other.hint().as_ref()),
+        }
     }
 }
 

@@ -148,6 +148,14 @@ pub(crate) enum Request {
     StopService { service: String },
     /// Answers [`ServiceStop`] when the service is up.
     StartService { service: String },
+    /// Answers a list of `airssys_wasm::command::Capability`.
+    Capabilities { service: String },
+    /// Answers `airssys_wasm::command::Why`: what would become of an operation, by the key that its grants stand under.
+    Why { service: String, key: String, target: String },
+    /// Answers `airssys_wasm::Applied` when the service has the grant, or `null` where it had it.
+    Grant { service: String, key: String, grant: String, probation_ms: u64, handover_ms: u64 },
+    /// Answers [`Revoked`] when the service has the grant no more.
+    Revoke { service: String, key: String, grant: String },
     /// Answers [`Stopped`] when the tree has stopped.
     Stop {},
 }
@@ -165,7 +173,9 @@ impl Request {
             | Self::PlanApply(_)
             | Self::StopService { .. }
             | Self::StartService { .. } => Some(COMPILING),
-            Self::Apply(Apply { probation_ms, handover_ms, .. }) => {
+            // It is so at once, and written down when what is under way is over.
+            Self::Revoke { .. } => Some(COMPILING),
+            Self::Apply(Apply { probation_ms, handover_ms, .. }) | Self::Grant { probation_ms, handover_ms, .. } => {
                 // One that takes longer goes on, and is waited for no more.
                 Some(COMPILING + most(*probation_ms) + 2 * most(*handover_ms))
             }
@@ -395,6 +405,16 @@ pub(crate) struct ServiceStop {
     pub(crate) service: String,
     /// Whether it is stopped now.
     pub(crate) stopped: bool,
+    /// Whether that outlives the host.
+    pub(crate) kept: bool,
+}
+
+/// What was taken away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Revoked {
+    pub(crate) service: String,
+    pub(crate) key: String,
+    pub(crate) grant: String,
     /// Whether that outlives the host.
     pub(crate) kept: bool,
 }
