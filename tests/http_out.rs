@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use airssys_tests::command::Desk;
 use airssys_tests::deploying::quick;
 use airssys_tests::{Mesh, PATIENCE, log, until};
 use airssys_wasm::deploy::{DeployError, Strategy};
@@ -18,6 +19,7 @@ use airssys_wasm::{Runtime, RuntimeBuilder};
 use serde_json::{Value, json};
 
 use self::servers::{Server, Tls};
+use crate::cli::signals::Running;
 
 /// A service that makes requests, with these grants and more of its own keys.
 fn with(grants: &[String], more: &str) -> String {
@@ -287,6 +289,39 @@ async fn a_server_is_who_its_certificate_says() {
     assert_eq!(came(&mesh, to("other", &good)).await, certificate(), "it is somebody else's");
     assert_eq!(came(&mesh, to("app", &plain)).await, Err("TlsProtocolError".to_owned()));
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_believes_whom_the_file_vouches_for_that_the_environment_names() {
+    let (trusted, stranger) = (Tls::of("localhost"), Tls::of("localhost"));
+    let (good, bad) = (Server::start_tls(&trusted).await, Server::start_tls(&stranger).await);
+    let grants: Vec<String> = [&good, &bad].map(|server| format!("GET https://localhost:{}/**", server.port)).into();
+    let desk = Desk::with(&with(&grants, ""));
+    let file = desk.write("believed.pem", trusted.pem());
+    let asked = tokio::task::spawn_blocking(move || {
+        let ask = |server: &Server| {
+            let ask = json!({"url": format!("https://localhost:{}/", server.port)}).to_string();
+            let told = desk.run(&["call", "fetcher", &ask]).well().stdout;
+            serde_json::from_str::<Value>(&told).unwrap()
+        };
+        let mut found = Vec::new();
+        for believes in [true, false] {
+            let mut command = desk.command(&["run"]);
+            if believes {
+                command.env("SSL_CERT_FILE", &file);
+            }
+            let mut running = Running::start(command);
+            running.until("is up");
+            found.extend([&good, &bad].map(ask));
+            running.signal("KILL");
+            let _ended = running.end();
+        }
+        found
+    });
+    let asked = asked.await.unwrap();
+    let came = asked.iter().map(|told| told["error"].as_str().map_or_else(|| Ok(told["status"].as_u64()), Err));
+    let no = Err("TlsCertificateError");
+    assert_eq!(came.collect::<Vec<_>>(), [Ok(Some(200)), no, no, no], "{asked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,17 +46,23 @@ impl Drop for Going {
 /// A certificate that vouches for itself.
 pub(crate) struct Tls {
     certificate: Vec<u8>,
+    pem: String,
     key: Vec<u8>,
 }
 
 impl Tls {
     pub(crate) fn of(name: &str) -> Self {
         let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
-        Self { certificate: made.cert.der().to_vec(), key: made.signing_key.serialize_der() }
+        Self { certificate: made.cert.der().to_vec(), pem: made.cert.pem(), key: made.signing_key.serialize_der() }
     }
 
     pub(crate) fn certificate(&self) -> Vec<u8> {
         self.certificate.clone()
+    }
+
+    /// As it stands in a file.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
     }
 
     fn acceptor(&self) -> TlsAcceptor {
