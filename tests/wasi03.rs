@@ -4,6 +4,7 @@
 
 mod ends;
 mod folders;
+mod handed_on;
 mod handler;
 mod requests;
 

@@ -61,10 +61,12 @@ async fn long_bodies_go_in_and_out_as_they_come() {
         let big = client.get(&format!("/big?{size}")).await;
         assert_eq!((big.status, big.body.len()), (200, size));
     }
+    let mirrored = client.ask("POST", "/mirror", &[], &long).await;
+    assert_eq!((mirrored.status, mirrored.body.len()), (200, long.len()));
     assert_eq!(client.ask("HEAD", "/big?5000", &[], "").await.short(), (200, ""));
     // Nobody reads it, and what is behind it is another request.
     assert_eq!(client.try_ask("POST", "/count", &[], &long).await.unwrap().status, 200);
-    assert_eq!(site.get("/count").await.short(), (200, "9"), "one instance had them all");
+    assert_eq!(site.get("/count").await.short(), (200, "10"), "one instance had them all");
     // What is written leaves when it is written.
     let stream = TcpStream::connect(site.address).await.unwrap();
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();

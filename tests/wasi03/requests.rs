@@ -27,10 +27,13 @@ async fn a_granted_request_is_made_and_its_body_goes_through_both_ways() {
     let long = "a".repeat(5 << 20);
     let counted = client.ask("POST", &format!("/out?{}", server.url("/count")), &[], &long).await;
     assert_eq!(counted.short(), (200, "5242880"));
+    let echoed = client.ask("POST", &format!("/out?{}", server.url("/any")), &[], &long).await;
+    let told: serde_json::Value = serde_json::from_str(&echoed.body).unwrap();
+    assert_eq!(told["body"].as_str().unwrap().len(), long.len());
     // What the server says is passed on, also where it is no success; nobody follows it.
     let moved = client.get(&format!("/out?{}", server.url("/redirect?http://example.com/"))).await;
     assert_eq!(moved.status, 302);
-    assert_eq!(server.connections(), 3);
+    assert_eq!(server.connections(), 4);
     site.stop().await;
 }
 
@@ -71,8 +74,10 @@ async fn requests_at_a_time_are_bounded_and_end_with_their_turn() {
     site.stop().await;
     // A turn that is cut off lets its connections go.
     let short = gateway(&grant, "turn_deadline = \"200ms\"").await;
-    let cut = short.client().await.try_ask("GET", &format!("/out?{}", server.url("/never")), &[], "").await;
-    assert!(cut.is_err() || cut.is_ok_and(|answer| answer.status == 504));
+    for path in ["/never", "/stops", "/endless"] {
+        let cut = short.client().await.try_ask("GET", &format!("/out?{}", server.url(path)), &[], "").await;
+        assert!(cut.is_err() || cut.is_ok_and(|answer| answer.status == 504), "{path}");
+    }
     airssys_tests::until("they are gone", async || server.open() == 0).await;
     short.stop().await;
 }

@@ -4,12 +4,15 @@
 //! Where somebody listens, one that is long, or whose guest waits for something with a part of it written, leaves as it
 //! comes; see `http/streams.rs`. So does one with trailers, which have no place in a message, when the guest is done.
 //! Everything else is held back until the turn is over.
+//!
+//! A guest of WASI 0.3 may hand over a body that others write, such as that of its request, and be done. Its turn is
+//! over when that body is at its end: see [`Collected::ends`].
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRAILER};
@@ -25,6 +28,14 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use crate::http::{Broken, HELD_BYTES, Response, Streams};
 
 type Given = Result<http::Response<HyperOutgoingBody>, ErrorCode>;
+
+/// What is told of a body at its end: why it is not whole, or none. Nothing is told where nobody wants the rest of it.
+type Ends = oneshot::Sender<Option<String>>;
+
+/// The body of a response that has left. It may be taken back: it ends with its turn then, whoever holds it.
+type Shared = Arc<Mutex<Option<HyperOutgoingBody>>>;
+
+const UNFINISHED: &str = "unfinished: its body was not written to its end";
 
 /// What there is of it.
 pub(in crate::engine) struct Collected {
@@ -43,6 +54,10 @@ pub(in crate::engine) struct Collected {
     /// Where it may leave before the guest is done.
     streams: Option<Attached>,
     has_left: bool,
+    /// Whom its end is told; none where nobody waits for it, and when it was told.
+    ends: Option<Ends>,
+    /// What has left, where the turn waits for its end.
+    left: Option<Left>,
 }
 
 impl Collected {
@@ -65,7 +80,18 @@ impl Collected {
             broken: None,
             streams: streams.map(Attached),
             has_left: false,
+            ends: None,
+            left: None,
         }
+    }
+
+    /// The turn is over when this is: it resolves when the body is at its end, and says why that is not whole. It fails
+    /// where nobody takes the rest, as when a client has gone away. When the turn ends before that, so does the body.
+    #[cfg(feature = "wasi-0-3")]
+    pub(in crate::engine) fn ends(&mut self) -> oneshot::Receiver<Option<String>> {
+        let (ends, ended) = oneshot::channel();
+        self.ends = Some(ends);
+        ended
     }
 
     /// Runs the guest, and takes what it writes.
@@ -88,19 +114,23 @@ impl Collected {
         .await
     }
 
-    fn poll<T>(&mut self, guest: Pin<&mut impl Future<Output = T>>, context: &mut Context<'_>) -> Poll<T> {
-        let ran = guest.poll(context);
+    fn poll<T>(&mut self, mut guest: Pin<&mut impl Future<Output = T>>, context: &mut Context<'_>) -> Poll<T> {
+        let ran = guest.as_mut().poll(context);
         // Where the guest has returned there is no second chance: all that is there is taken, whatever this task has
-        // done already.
+        // done already. Before that, what is more than is held back stays with whoever writes it, until it leaves.
+        let most = if ran.is_pending() && self.streams.is_some() { HELD_BYTES } else { usize::MAX };
+        let waits_for_the_end = self.ends.is_some();
         let mut taken = pin!(unconstrained(poll_fn(|context| {
-            self.take(context);
+            self.take(most, context);
             Poll::Ready(())
         })));
         let _it_does_not_wait = taken.as_mut().poll(context);
-        ran
+        // Mostly that is all that it has waited for.
+        if ran.is_pending() && waits_for_the_end && self.ends.is_none() { guest.poll(context) } else { ran }
     }
 
-    fn take(&mut self, context: &mut Context<'_>) {
+    /// Takes what there is, until it has more than so many bytes.
+    fn take(&mut self, most: usize, context: &mut Context<'_>) {
         if self.head.is_none() {
             match self.handed_over.try_recv() {
                 Ok(Ok(response)) => {
@@ -111,7 +141,7 @@ impl Collected {
                 Err(_) => return,
             }
         }
-        while let Some(body) = &mut self.rest {
+        while let Some(body) = self.rest.as_mut().filter(|_| self.bytes <= most) {
             match Pin::new(body).poll_frame(context) {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(frame))) => {
@@ -128,9 +158,8 @@ impl Collected {
                         self.end(Some(format!("response-too-long: a message has {most} bytes at most")));
                     }
                 }
-                Poll::Ready(Some(Err(_))) => {
-                    self.end(Some("unfinished: its body was not written to its end".to_owned()));
-                }
+                // How long a body would be that nobody asks for need not be true.
+                Poll::Ready(Some(Err(_))) => self.end((!self.has_no_body).then(|| UNFINISHED.to_owned())),
                 Poll::Ready(None) => self.end(None),
             }
         }
@@ -138,6 +167,9 @@ impl Collected {
 
     fn end(&mut self, broken: Option<String>) {
         self.rest = None;
+        if let Some(ends) = self.ends.take() {
+            let _nobody_waits = ends.send(broken.clone());
+        }
         self.broken = broken;
     }
 
@@ -150,7 +182,10 @@ impl Collected {
         self.has_left = true;
         let trailers = self.trailers.take();
         let names = trailers.iter().flat_map(HeaderMap::keys).map(HeaderName::as_str).collect::<Vec<_>>().join(", ");
-        let body = Leaving { written: std::mem::take(&mut self.chunks), rest: self.rest.take(), trailers };
+        let rest = self.rest.take().map(|rest| Shared::new(Mutex::new(Some(rest))));
+        let ends = self.ends.take();
+        self.left = rest.as_ref().filter(|_| ends.is_some()).map(|rest| Left(Arc::downgrade(rest)));
+        let body = Leaving { written: std::mem::take(&mut self.chunks), rest, trailers, ends };
         let mut response = http::Response::new(body.boxed_unsync());
         (*response.status_mut(), *response.headers_mut()) = (head.status, head.headers.clone());
         // HTTP/1.1 gives away those that are announced.
@@ -197,11 +232,25 @@ impl Drop for Attached {
     }
 }
 
+/// A body that has left, and whose turn is not over before it is at its end. A turn that ends all the same takes it
+/// back: what it is read from, such as a connection, is not kept by a client that takes nothing.
+struct Left(Weak<Mutex<Option<HyperOutgoingBody>>>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if let Some(rest) = self.0.upgrade() {
+            let _rest = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+}
+
 /// The body of a response that leaves: what was written of it, and what is still to come.
 struct Leaving {
     written: VecDeque<Bytes>,
-    rest: Option<HyperOutgoingBody>,
+    /// None where it is at its end.
+    rest: Option<Shared>,
     trailers: Option<HeaderMap>,
+    ends: Option<Ends>,
 }
 
 impl Body for Leaving {
@@ -212,10 +261,21 @@ impl Body for Leaving {
         if let Some(chunk) = self.written.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
-        match &mut self.rest {
-            Some(rest) => Pin::new(rest).poll_frame(context).map_err(|_| Broken::Cut),
-            None => Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
+        let Some(rest) = &self.rest else {
+            return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+        };
+        let next = match &mut *rest.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(rest) => ready!(Pin::new(rest).poll_frame(context)).map(|next| next.map_err(|_| Broken::Cut)),
+            None => Some(Err(Broken::Cut)),
+        };
+        if !matches!(&next, Some(Ok(frame)) if frame.is_data()) {
+            // Also behind trailers there is nothing more.
+            self.rest = None;
+            if let Some(ends) = self.ends.take() {
+                let _nobody_waits = ends.send(matches!(next, Some(Err(_))).then(|| UNFINISHED.to_owned()));
+            }
         }
+        Poll::Ready(next)
     }
 }
 
@@ -238,5 +298,7 @@ pub(in crate::engine) fn words(name: &str) -> String {
     word
 }
 
+#[cfg(all(test, feature = "wasi-0-3"))]
+mod handed_on;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Handling of HTTP by `wasi:http/handler`: the function takes a request and gives a response, whose body it may write
-//! after that.
+//! after that. Or others write it: a guest may hand on a stream that it was given, and have nothing more to do. So a
+//! turn is over when no task of the guest runs any more and the body is at its end, and not before; what has become of
+//! the body counts as what the guest itself has done.
 
 use std::sync::Arc;
 
@@ -11,7 +13,7 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use wasmtime_wasi_http::p3::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{WasiHttpCtxView, p3 as wasi};
 
-use super::settle;
+use super::task::{settle, settle_after};
 use crate::engine::guest::Guest;
 use crate::engine::http::request::Incoming;
 use crate::engine::http::response::{Collected, words};
@@ -31,6 +33,8 @@ type HandOver = oneshot::Sender<Result<http::Response<HyperOutgoingBody>, ErrorC
 pub(in crate::engine) struct Begun {
     request: Resource<wasi::Request>,
     hand_over: HandOver,
+    /// Resolves when the body of the response is at its end.
+    ended: oneshot::Receiver<Option<String>>,
 }
 
 impl Handle {
@@ -57,28 +61,32 @@ impl Handle {
         let (request, _) = wasi::Request::from_http(view.hooks, request);
         let request = view.table.push(request)?;
         let (hand_over, handed_over) = oneshot::channel();
-        Ok((Begun { request, hand_over }, Collected::new(handed_over, has_no_body, most, streams.cloned())))
+        let mut response = Collected::new(handed_over, has_no_body, most, streams.cloned());
+        let ended = response.ends();
+        Ok((Begun { request, hand_over, ended }, response))
     }
 
-    /// Calls the guest, and waits until it has written its response; the error that it answered with, in words.
+    /// Calls the guest, and waits until its response is written; the error that it answered with, in words.
     pub(in crate::engine) async fn call(
         self,
         store: &mut Store<Guest>,
-        Begun { request, hand_over }: Begun,
+        Begun { request, hand_over, ended }: Begun,
     ) -> wasmtime::Result<Option<String>> {
         let (answer,) = self.0.call_async(&mut *store, (request,)).await?;
-        let error = match answer {
-            Ok(response) => {
-                let response = store.data_mut().table.delete(response)?;
-                let response = response.into_http(&mut *store, std::future::ready(Ok(())))?;
-                // Whoever collects it is there as long as this runs.
-                let _is_taken = hand_over.send(Ok(response));
-                None
+        let response = match answer {
+            Ok(response) => store.data_mut().table.delete(response)?,
+            Err(error) => {
+                settle(store).await?;
+                return Ok(Some(match error {
+                    ErrorCode::InternalError(Some(text)) => format!("internal-error: {text}"),
+                    error => words(&format!("{error:?}")),
+                }));
             }
-            Err(ErrorCode::InternalError(Some(text))) => Some(format!("internal-error: {text}")),
-            Err(error) => Some(words(&format!("{error:?}"))),
         };
-        settle(store).await?;
-        Ok(error)
+        let response = response.into_http(&mut *store, std::future::ready(Ok(())))?;
+        // Whoever collects it is there as long as this runs.
+        let _is_taken = hand_over.send(Ok(response));
+        // Where nobody wants the rest of it, such as a client that has gone away, the turn is not worse for it.
+        Ok(settle_after(store, ended).await?.unwrap_or_default())
     }
 }

@@ -3,7 +3,7 @@
 //! The rule of one turn at a time stays. A turn is over when the function has returned and no task of the guest runs
 //! any more, and only then what it did is committed: what is left to do belongs to the turn, and to its deadline. What
 //! the host still does for the guest (a stream that it reads, a time that it waits for) goes on when the next turn
-//! runs.
+//! runs; but for the body of a response, whose end belongs to the turn.
 //!
 //! The engine runs one store with tasks at a time on a thread. So a guest that has tasks does not run the one that it
 //! calls, as others do: that one runs in its own task.

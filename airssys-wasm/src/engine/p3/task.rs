@@ -11,7 +11,19 @@ use crate::typed::FunctionType;
 
 /// Waits until no task of the guest runs any more.
 pub(in crate::engine) async fn settle(store: &mut Store<Guest>) -> wasmtime::Result<()> {
-    store.run_concurrent(async |tasks| poll_fn(|context| tasks.poll_no_interesting_tasks(context)).await).await
+    settle_after(store, std::future::ready(())).await
+}
+
+/// The same, and until something else is over that is done for the guest: the store runs meanwhile, and with it what
+/// the host reads for the guest and writes for it.
+pub(super) async fn settle_after<T>(store: &mut Store<Guest>, other: impl Future<Output = T>) -> wasmtime::Result<T> {
+    store
+        .run_concurrent(async |tasks| {
+            let ended = other.await;
+            poll_fn(|context| tasks.poll_no_interesting_tasks(context)).await;
+            ended
+        })
+        .await
 }
 
 /// Calls a function by its own type, and waits for what it has begun.

@@ -29,6 +29,8 @@ use std::task::Poll;
 
 use bindings::exports::wasi::http::handler::{ErrorCode, Guest, Request, Response};
 use bindings::wasi::clocks::monotonic_clock;
+use bindings::wasi::filesystem::preopens;
+use bindings::wasi::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 use bindings::wasi::http::client;
 use bindings::wasi::http::types::{Fields, Scheme, Trailers};
 use bindings::wasi::keyvalue::store;
@@ -50,11 +52,16 @@ impl Guest for Feed {
         ASKED.set(ASKED.get() + 1);
         match path {
             "/count" => Ok(answer(ASKED.get().to_string())),
-            // The body as it comes.
+            // The body as it comes; with this length, where one is given.
             "/mirror" => {
                 let (body, trailers) = consume(request);
-                Ok(respond(body, trailers))
+                Ok(respond(body, trailers, query))
             }
+            // A file of the granted folder.
+            "/file" => match file(query).await {
+                Ok(body) => Ok(respond(body, no_trailers(), "")),
+                Err(error) => Err(ErrorCode::InternalError(Some(error))),
+            },
             // How long the body is, which is not kept.
             "/length" => {
                 let (mut body, trailers) = consume(request);
@@ -118,18 +125,12 @@ impl Guest for Feed {
             }
             "/refused" => Err(ErrorCode::ConnectionRefused),
             "/internal" => Err(ErrorCode::InternalError(Some("it was asked to".to_owned()))),
-            // Passes the body on to the URL, and what comes from there back.
-            "/out" => match client::send(outgoing(query, Some(request))).await {
-                Ok(response) => {
-                    let status = response.get_status_code();
-                    let (_, done) = wit_future::new(|| Ok(()));
-                    let (body, trailers) = Response::consume_body(response, done);
-                    let passed = respond(body, trailers);
-                    let _it_is_one = passed.set_status_code(status);
-                    Ok(passed)
-                }
-                Err(error) => Ok(answer(format!("{error:?}"))),
-            },
+            // Passes the body on to the URL, and what comes from there back; the second one also adds one.
+            "/out" => Ok(passed(query, request).await),
+            "/add/out" => {
+                add().map_err(|error| ErrorCode::InternalError(Some(error)))?;
+                Ok(passed(query, request).await)
+            }
             // So many requests to the URL at a time, and what came of them.
             "/out-many" => {
                 let (count, url) = query.split_once('&').unwrap_or(("0", query));
@@ -164,9 +165,12 @@ fn consume(request: Request) -> (StreamReader<u8>, TrailersRead) {
     Request::consume_body(request, done)
 }
 
-fn respond(body: StreamReader<u8>, trailers: TrailersRead) -> Response {
+fn respond(body: StreamReader<u8>, trailers: TrailersRead, length: &str) -> Response {
     let headers = Fields::new();
     let _it_is_one = headers.set("content-type", &[b"text/plain".to_vec()]);
+    if !length.is_empty() {
+        let _it_is_one = headers.set("content-length", &[length.as_bytes().to_vec()]);
+    }
     Response::new(headers, Some(body), trailers).0
 }
 
@@ -183,7 +187,29 @@ fn later(write: impl AsyncFnOnce(&mut StreamWriter<u8>) + 'static) -> Response {
     let _it_is_not_waited_for = wit_bindgen::spawn_local(async move {
         write(&mut writer).await;
     });
-    respond(reader, no_trailers())
+    respond(reader, no_trailers(), "")
+}
+
+/// A file of the folder that is granted.
+async fn file(path: &str) -> Result<StreamReader<u8>, String> {
+    let (folder, _) = preopens::get_directories().into_iter().next().ok_or("no folder")?;
+    let opened = folder.open_at(PathFlags::empty(), path.to_owned(), OpenFlags::empty(), DescriptorFlags::READ).await;
+    Ok(opened.map_err(|error| format!("{error:?}"))?.read_via_stream(0).0)
+}
+
+/// What the URL answers to a request.
+async fn passed(url: &str, request: Request) -> Response {
+    match client::send(outgoing(url, Some(request))).await {
+        Ok(response) => {
+            let status = response.get_status_code();
+            let (_, done) = wit_future::new(|| Ok(()));
+            let (body, trailers) = Response::consume_body(response, done);
+            let passed = respond(body, trailers, "");
+            let _it_is_one = passed.set_status_code(status);
+            passed
+        }
+        Err(error) => answer(format!("{error:?}")),
+    }
 }
 
 /// A request to this URL; with the method and the body of another one.

@@ -16,7 +16,7 @@ use wasmtime_wasi_http::p2::body::{HostOutgoingBody, StreamContext};
 use super::{Collected, Given};
 use crate::http::{Broken, Response, Streams};
 
-type Left = oneshot::Receiver<http::Response<crate::http::Body>>;
+pub(super) type Left = oneshot::Receiver<http::Response<crate::http::Body>>;
 
 /// A guest that has set a response and writes its body.
 struct Writer {
@@ -42,7 +42,7 @@ impl Writer {
     }
 }
 
-fn collected(most: usize) -> (oneshot::Sender<Given>, Collected, Left) {
+pub(super) fn collected(most: usize) -> (oneshot::Sender<Given>, Collected, Left) {
     let (hand_over, handed_over) = oneshot::channel();
     let (streams, left) = Streams::new(None);
     (hand_over, Collected::new(handed_over, false, most, Some(streams)), left)
