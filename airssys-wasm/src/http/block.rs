@@ -9,8 +9,8 @@ use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Method, StatusCode};
 
 use super::{Request, Response};
-use crate::typed::Misfit;
 use crate::typed::space::{Space, bytes, case, elsewhere, place};
+use crate::typed::{Misfit, align_to};
 
 // Where the fields lie. `tests.rs` compares all of this with blocks that are made by the types.
 const METHOD: usize = 0;
@@ -50,12 +50,19 @@ impl fmt::Display for NotHttp {
 ///
 /// It is more than a block can hold.
 pub(crate) fn write_request(request: &Request) -> Result<Bytes, Misfit> {
-    let mut space = Space::with_room(REQUEST_BYTES);
-    let uri = request.uri();
-    put(&mut space, METHOD, request.method().as_str().as_bytes())?;
-    put(&mut space, SCHEME, uri.scheme_str().unwrap_or("http").as_bytes())?;
-    put(&mut space, AUTHORITY, uri.authority().map_or("", Authority::as_str).as_bytes())?;
-    put(&mut space, PATH, uri.path_and_query().map_or("/", PathAndQuery::as_str).as_bytes())?;
+    let (method, uri) = (request.method().as_str(), request.uri());
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let authority = uri.authority().map_or("", Authority::as_str);
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let first_line = method.len() + scheme.len() + authority.len() + path.len();
+    // Headers lie where a number may.
+    let headers = align_to(REQUEST_BYTES + first_line, 4) + headers_bytes(request.headers());
+    let whole = headers + request.body().len();
+    let mut space = Space::for_all_of(whole, REQUEST_BYTES);
+    put(&mut space, METHOD, method.as_bytes())?;
+    put(&mut space, SCHEME, scheme.as_bytes())?;
+    put(&mut space, AUTHORITY, authority.as_bytes())?;
+    put(&mut space, PATH, path.as_bytes())?;
     put_headers(&mut space, HEADERS, request.headers())?;
     put(&mut space, BODY, request.body())?;
     Ok(space.into_bytes())
@@ -87,7 +94,11 @@ pub(crate) fn read_request(block: &Bytes) -> Result<Request, NotHttp> {
 ///
 /// It is more than a block can hold.
 pub(crate) fn write_response(response: &Response) -> Result<Bytes, Misfit> {
-    let mut space = Space::with_room(RESPONSE_BYTES);
+    let whole = match response {
+        Ok(response) => headers_bytes(response.headers()) + response.body().len(),
+        Err(error) => error.len(),
+    };
+    let mut space = Space::for_all_of(RESPONSE_BYTES + whole, RESPONSE_BYTES);
     match response {
         Ok(response) => {
             space.put(STATUS, response.status().as_u16().to_le_bytes())?;
@@ -125,9 +136,14 @@ fn no(field: &'static str, why: impl fmt::Display) -> NotHttp {
 
 /// A text or bytes: elsewhere, and here where that is.
 fn put(space: &mut Space, at: usize, bytes: &[u8]) -> Result<(), Misfit> {
-    let place = space.room(bytes.len(), 1, 1)?;
-    space.put_all(place, bytes)?;
+    let place = space.append(bytes)?;
     space.put_place(at, place, bytes.len())
+}
+
+/// What headers take elsewhere.
+fn headers_bytes(headers: &HeaderMap) -> usize {
+    let each = headers.iter().map(|(name, value)| HEADER_BYTES + name.as_str().len() + value.len());
+    each.sum()
 }
 
 fn put_headers(space: &mut Space, at: usize, headers: &HeaderMap) -> Result<(), Misfit> {

@@ -33,7 +33,7 @@ pub use self::misfit::Misfit;
 pub(crate) use self::named::same_name;
 pub(crate) use self::read::read_result;
 pub(crate) use self::samples::{check_arguments, check_result, has_fields_in_order};
-pub(crate) use self::scratch::{made, scratch};
+pub(crate) use self::scratch::{made, scratch, scratch_for};
 pub(crate) use self::versions::{compatible, track, unversioned};
 pub(crate) use self::write::write_arguments;
 

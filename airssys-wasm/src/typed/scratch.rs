@@ -22,6 +22,17 @@ pub(crate) fn scratch(bytes: usize) -> Vec<u8> {
     scratch
 }
 
+/// [`scratch`], for a block that will have `whole` bytes: one that is handed over as it is grows no more.
+#[inline]
+pub(crate) fn scratch_for(whole: usize, bytes: usize) -> Vec<u8> {
+    if whole <= MOST_COPIED {
+        return scratch(bytes);
+    }
+    let mut scratch = Vec::with_capacity(whole);
+    scratch.resize(bytes, 0);
+    scratch
+}
+
 /// What was made in there.
 #[inline]
 pub(crate) fn made(scratch: Vec<u8>) -> Bytes {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Laid, Misfit, align_to, discriminant_bytes, made, scratch};
+use super::{Laid, Misfit, align_to, discriminant_bytes, made, scratch, scratch_for};
 
 /// A block that is being made. What is not written is zero: no option, no flag, the first case.
 pub(crate) struct Space(Vec<u8>);
@@ -18,6 +18,11 @@ impl Space {
     #[inline]
     pub(crate) fn with_room(bytes: usize) -> Self {
         Self(scratch(bytes))
+    }
+
+    /// With room for so many bytes at its begin, where `whole` bytes are to be in it at last.
+    pub(crate) fn for_all_of(whole: usize, bytes: usize) -> Self {
+        Self(scratch_for(whole, bytes))
     }
 
     #[inline]
@@ -36,6 +41,16 @@ impl Space {
         let end =
             many.checked_mul(size).and_then(|bytes| at.checked_add(bytes)).filter(|end| u32::try_from(*end).is_ok());
         self.0.resize(end.ok_or_else(too_large)?, 0);
+        Ok(at)
+    }
+
+    /// Puts bytes at its end; where they begin.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<usize, Misfit> {
+        let at = self.0.len();
+        if at.checked_add(bytes.len()).is_none_or(|end| u32::try_from(end).is_err()) {
+            return Err(too_large());
+        }
+        self.0.extend_from_slice(bytes);
         Ok(at)
     }
 
