@@ -2,11 +2,15 @@
 //! before its turn is over. Whoever listens attaches it to the call of a request:
 //!
 //! ```text
-//! let (streams, left) = Streams::new(rest);          // what of the body is not in the message, if there is more
+//! // The request that the message was made of, and what of its body is not in there, if there is more.
+//! let (streams, left) = Streams::new(Some((request, &body)), rest);
 //! let answer = mesh.call(.., Said { function: Some(function()), body, streams: Some(&streams) }, until);
 //! // Whichever is there first: the answer, whose block has the whole response, or `left`, a response that leaves.
 //! // The body of one that left is whole when the call is answered with a response: until_answered(body, answered).
 //! ```
+//!
+//! The turn takes the request from here. It reads the message only where that is another one by now, which a layer has
+//! changed, and where it is not the first turn.
 //!
 //! A turn that has read of the rest, or whose response has left, is not tried again. Without streams everything lies in
 //! messages, bounded as these are.
@@ -25,6 +29,8 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body as _, Frame};
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
+
+use super::Request;
 
 /// A body that comes bit by bit.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Broken>;
@@ -45,6 +51,7 @@ pub(crate) enum Broken {
 
 /// Both ways of one request.
 pub(crate) struct Streams {
+    request: Mutex<Option<Written>>,
     /// Whether there is, or was, more of the request than its message has.
     has_rest: bool,
     rest: Mutex<Option<Body>>,
@@ -55,11 +62,23 @@ pub(crate) struct Streams {
     is_woken: AtomicBool,
 }
 
+/// A request, and where its block lies.
+struct Written {
+    request: Request,
+    block: (usize, usize),
+}
+
 impl Streams {
-    /// With what of a request's body is not in its message; and where a response comes out that leaves early.
-    pub(crate) fn new(rest: Option<Body>) -> (Arc<Self>, oneshot::Receiver<::http::Response<Body>>) {
+    /// With a request and its block, where that was written here; and with what of its body is not in there. Also where
+    /// a response comes out that leaves early.
+    pub(crate) fn new(
+        written: Option<(Request, &Bytes)>,
+        rest: Option<Body>,
+    ) -> (Arc<Self>, oneshot::Receiver<::http::Response<Body>>) {
         let (leaves, left) = oneshot::channel();
+        let written = written.map(|(request, block)| Written { request, block: place(block) });
         let streams = Self {
+            request: Mutex::new(written),
             has_rest: rest.is_some(),
             rest: Mutex::new(rest),
             leaves: Mutex::new(Some(leaves)),
@@ -68,6 +87,12 @@ impl Streams {
             is_woken: AtomicBool::new(false),
         };
         (Arc::new(streams), left)
+    }
+
+    /// The request that this block was written of: once, and not where it is another block.
+    pub(crate) fn request(&self, block: &Bytes) -> Option<Request> {
+        let written = self.request.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        (written.block == place(block)).then_some(written.request)
     }
 
     /// Whether something was read or has left, so that another turn cannot begin from the begin.
@@ -116,6 +141,12 @@ impl Streams {
     pub(crate) fn waits(&self) -> bool {
         !self.is_woken.load(Ordering::Relaxed)
     }
+}
+
+/// Where bytes lie. A layer that writes others has them elsewhere: those that it was shown are kept meanwhile, for it
+/// might want the message to be sent again.
+fn place(bytes: &Bytes) -> (usize, usize) {
+    (bytes.as_ptr().addr(), bytes.len())
 }
 
 impl Wake for Streams {

@@ -11,10 +11,8 @@ use http::{HeaderMap, Method};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::inner::UnderWay;
 use crate::http::{self as messages, Broken};
-
-/// What ends with the answer of a request.
-pub(super) type UntilAnswered = Box<dyn Send + Sync>;
 
 /// The body of an answer.
 pub(super) struct Outgoing {
@@ -22,7 +20,7 @@ pub(super) struct Outgoing {
     /// Its head is all that the client has asked for.
     is_kept: bool,
     /// Ends when hyper has taken all of it, or the client is gone.
-    _until: UntilAnswered,
+    _until: UnderWay,
 }
 
 /// What is given away.
@@ -34,15 +32,15 @@ enum Content {
 }
 
 impl Outgoing {
-    pub(super) fn new(bytes: Bytes, method: &Method, until: UntilAnswered) -> Self {
+    pub(super) fn new(bytes: Bytes, method: &Method, until: UnderWay) -> Self {
         Self::of(Content::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())), method, until)
     }
 
-    pub(super) fn left(body: messages::Body, method: &Method, until: UntilAnswered) -> Self {
+    pub(super) fn left(body: messages::Body, method: &Method, until: UnderWay) -> Self {
         Self::of(Content::Left(body), method, until)
     }
 
-    fn of(content: Content, method: &Method, until: UntilAnswered) -> Self {
+    fn of(content: Content, method: &Method, until: UnderWay) -> Self {
         Self { content, is_kept: *method == Method::HEAD, _until: until }
     }
 }

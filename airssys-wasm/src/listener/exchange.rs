@@ -2,9 +2,11 @@
 //!
 //! Invariant: whatever a client sends, it gets a status, and of what is inside it learns a word at most.
 
-use std::future::ready;
+use std::future::{poll_fn, ready};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -13,9 +15,8 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
-use super::activity::Activity;
-use super::body::{self, NotRead, Outgoing, Read, UntilAnswered};
-use super::inner::{Inner, Rules};
+use super::body::{self, NotRead, Outgoing, Read};
+use super::inner::{Connection, Inner, Rules, UnderWay};
 use super::key;
 use super::route::{Found, KeyFrom, Target, has_dots};
 use super::status::Refusal;
@@ -40,35 +41,31 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 const LINE_BYTES: usize = 4;
 
 /// Answers a request.
-pub(super) async fn answer(
-    inner: Arc<Inner>,
-    activity: Arc<Activity>,
-    is_secure: bool,
-    request: Request<Incoming>,
-) -> Response<Outgoing> {
+pub(super) async fn answer(connection: Arc<Connection>, request: Request<Incoming>) -> Response<Outgoing> {
+    let inner = &connection.inner;
     let rules = inner.rules.load_full();
-    activity.begin(request.version());
-    let (until, requests) = inner.request(activity);
+    connection.activity.begin(request.version());
+    let (until, requests) = connection.request();
     let method = request.method().clone();
     let answered = if requests > rules.limits.max_requests {
         let most = rules.limits.max_requests;
         inner.reach("max_requests", format_args!("there are {most} requests already: answered with 503"));
         Err(Refusal::transient("overloaded"))
     } else {
-        Exchange { inner: &inner, rules: &rules, is_secure }.answer(request).await
+        Exchange { connection: &connection, inner, rules: &rules }.answer(request).await
     };
     match answered {
         Ok(Answered::Whole(response)) => response.map(|bytes| Outgoing::new(bytes, &method, until)),
         Ok(Answered::Left(response)) => response.map(|body| Outgoing::left(body, &method, until)),
-        Err(refusal) => refused(&inner, refusal, &method, until),
+        Err(refusal) => refused(inner, refusal, &method, until),
     }
 }
 
 /// What a request is answered with.
 struct Exchange<'a> {
+    connection: &'a Arc<Connection>,
     inner: &'a Inner,
     rules: &'a Rules,
-    is_secure: bool,
 }
 
 /// A response.
@@ -112,7 +109,7 @@ impl Exchange<'_> {
         *request.uri_mut() = self.uri(authority, path)?;
         let found = key.as_ref().map(|found| found.key.as_str());
         let (rest, is_too_large) = rest.map(|rest| (rest.body, rest.is_too_large)).unzip();
-        let answered = self.call(target, found, &request, rest).await;
+        let answered = self.call(target, found, request, rest).await;
         if is_too_large.is_some_and(|is_so| is_so.load(Ordering::Relaxed)) && !matches!(answered, Ok(Answered::Left(_)))
         {
             return Err(self.too_large());
@@ -127,7 +124,7 @@ impl Exchange<'_> {
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
         if let (Some(found), Some(KeyFrom::Cookie { name, .. })) = (key.filter(|found| found.is_made), &target.key) {
-            let cookie = key::set_cookie(name, &found.key, self.is_secure);
+            let cookie = key::set_cookie(name, &found.key, self.connection.is_secure);
             if let Ok(cookie) = HeaderValue::try_from(cookie) {
                 answered.headers().append(header::SET_COOKIE, cookie);
             }
@@ -186,7 +183,13 @@ impl Exchange<'_> {
 
     async fn body(&self, body: Incoming) -> Result<Read, Refusal> {
         let limits = &self.rules.limits;
-        match timeout(limits.body_timeout, body::begin(body, limits.body_buffer, limits.body)).await {
+        let mut begun = pin!(body::begin(body, limits.body_buffer, limits.body));
+        // Most come with their heads: those need no timer.
+        let read = match poll_fn(|context| Poll::Ready(begun.as_mut().poll(context))).await {
+            Poll::Ready(read) => Ok(read),
+            Poll::Pending => timeout(limits.body_timeout, begun).await,
+        };
+        match read {
             Ok(Ok(read)) => Ok(read),
             Ok(Err(NotRead::TooLarge)) => Err(self.too_large()),
             Ok(Err(NotRead::Broken(error))) => {
@@ -209,7 +212,7 @@ impl Exchange<'_> {
 
     fn uri(&self, authority: Authority, path: PathAndQuery) -> Result<Uri, Refusal> {
         let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(if self.is_secure { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.scheme = Some(if self.connection.is_secure { Scheme::HTTPS } else { Scheme::HTTP });
         (parts.authority, parts.path_and_query) = (Some(authority), Some(path));
         Uri::from_parts(parts).map_err(|_| bad("bad-uri"))
     }
@@ -219,19 +222,23 @@ impl Exchange<'_> {
         &self,
         target: &Target,
         key: Option<&str>,
-        request: &crate::http::Request,
+        request: crate::http::Request,
         rest: Option<crate::http::Body>,
     ) -> Result<Answered, Refusal> {
         let too_large = |_| Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
-        let block = write_request(request).map_err(too_large)?;
-        let (streams, mut left) = Streams::new(rest);
-        let (mesh, service, key) = (Arc::clone(&self.inner.mesh), target.service.clone(), key.map(str::to_owned));
+        let block = write_request(&request).map_err(too_large)?;
+        let (streams, left) = Streams::new(Some((request, &block)), rest);
+        // It goes after `left`, which stands behind it: otherwise the end of the call would wake this task for that.
+        let _until_the_end = Arc::clone(&streams);
+        let mut left = left;
+        let (connection, service) = (Arc::clone(self.connection), target.service.clone());
+        let key = key.map(str::to_owned);
         let now = Instant::now();
         let until = Until { now, deadline: now + self.rules.limits.request_timeout };
         // In a box, since it goes on within the body of a response that leaves before it is over.
         let mut called = Box::pin(async move {
             let said = Said { streams: Some(&streams), ..Said::call(function(), block) };
-            mesh.call(Origin::HOST, Caller::Host(None), &service, key.as_deref(), said, until).await
+            connection.inner.mesh.call(Origin::HOST, Caller::Host(None), &service, key.as_deref(), said, until).await
         });
         let answer = tokio::select! {
             biased;
@@ -287,6 +294,10 @@ fn bad(says: impl Into<String>) -> Refusal {
 
 /// Takes out of a message what is about the connection: what is known to be, and what the message says is.
 fn take_out(headers: &mut HeaderMap) {
+    // Each message is looked at, and few have any of it.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named = named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok());
     let named: Vec<HeaderName> = named.collect();
@@ -296,7 +307,7 @@ fn take_out(headers: &mut HeaderMap) {
 }
 
 /// An answer of the listener itself.
-fn refused(inner: &Inner, refusal: Refusal, method: &Method, until: UntilAnswered) -> Response<Outgoing> {
+fn refused(inner: &Inner, refusal: Refusal, method: &Method, until: UnderWay) -> Response<Outgoing> {
     let Refusal { status, says, is_transient, allow } = refusal;
     tracing::debug!(target: "airssys::http", listener = %inner.listen, status = status.as_u16(), %says, "refused");
     let mut response = Response::new(Outgoing::new(format!("{says}\n").into(), method, until));

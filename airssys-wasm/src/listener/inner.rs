@@ -11,7 +11,6 @@ use rustls::ServerConfig;
 use tokio::sync::{Notify, watch};
 
 use super::activity::Activity;
-use super::body::UntilAnswered;
 use super::error::ListenError;
 use super::route::Routes;
 use super::settings::{HttpLimits, Listening};
@@ -73,21 +72,35 @@ pub(super) enum State {
     Cut,
 }
 
-impl Inner {
-    /// Counts a request until what this gives is dropped; with how many there are.
-    pub(super) fn request(self: &Arc<Self>, activity: Arc<Activity>) -> (UntilAnswered, usize) {
-        struct Taken(Arc<Inner>, Arc<Activity>);
-        impl Drop for Taken {
-            fn drop(&mut self) {
-                self.0.requests.fetch_sub(1, Ordering::Relaxed);
-                self.0.answered.fetch_add(1, Ordering::Relaxed);
-                self.1.end();
-            }
-        }
-        let requests = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        (Box::new(Taken(Arc::clone(self), activity)), requests)
-    }
+/// What the requests of one connection share. Each has a share of it and not of the listener: that one is counted by
+/// all threads at a time.
+pub(super) struct Connection {
+    pub(super) inner: Arc<Inner>,
+    pub(super) activity: Arc<Activity>,
+    pub(super) is_secure: bool,
+}
 
+/// A request that is under way, which ends with this.
+pub(super) struct UnderWay(Arc<Connection>);
+
+impl Connection {
+    /// Counts a request until what this gives is dropped; with how many there are.
+    pub(super) fn request(self: &Arc<Self>) -> (UnderWay, usize) {
+        let requests = self.inner.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        (UnderWay(Arc::clone(self)), requests)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let Connection { inner, activity, .. } = &*self.0;
+        inner.requests.fetch_sub(1, Ordering::Relaxed);
+        inner.answered.fetch_add(1, Ordering::Relaxed);
+        activity.end();
+    }
+}
+
+impl Inner {
     /// Publishes that a limit was reached.
     pub(super) fn reach(&self, limit: &'static str, detail: impl std::fmt::Display) {
         let listener = self.listen.to_string();

@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use super::activity::{Activity, Overdue, Watched};
 use super::error::ListenError;
 use super::exchange::answer;
-use super::inner::{Inner, Ready, State};
+use super::inner::{Connection, Inner, Ready, State};
 use super::settings::{HttpLimits, Listening};
 use crate::router::Mesh;
 
@@ -204,17 +204,17 @@ where
 {
     let activity = Activity::new();
     let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
-    let service = service_fn({
-        let (inner, activity) = (Arc::clone(inner), Arc::clone(&activity));
-        move |request| {
-            let (inner, activity) = (Arc::clone(&inner), Arc::clone(&activity));
-            async move { Ok::<_, std::convert::Infallible>(answer(inner, activity, is_secure, request).await) }
-        }
+    let shared = Arc::new(Connection { inner: Arc::clone(inner), activity: Arc::clone(&activity), is_secure });
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, std::convert::Infallible>(answer(shared, request).await) }
     });
     let builder = builder(&limits);
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut overdue = pin!(activity.overdue(&limits));
-    let (mut closing, mut cut) = (inner.state.subscribe(), inner.state.subscribe());
+    let mut state = inner.state.subscribe();
+    // It may be another one than open already.
+    state.mark_changed();
     let mut is_closing = false;
     loop {
         tokio::select! {
@@ -224,11 +224,16 @@ where
             }
             why = overdue.as_mut() => return late(inner, why, &limits),
             () = parting(&activity), if is_closing => return,
-            _ = closing.wait_for(|state| *state != State::Open), if !is_closing => {
-                connection.as_mut().graceful_shutdown();
-                is_closing = true;
+            _ = state.changed() => {
+                let now = *state.borrow_and_update();
+                if now == State::Cut {
+                    return;
+                }
+                if now == State::Closing && !is_closing {
+                    connection.as_mut().graceful_shutdown();
+                    is_closing = true;
+                }
             }
-            _ = cut.wait_for(|state| *state == State::Cut) => return,
         }
     }
 }

@@ -25,11 +25,14 @@ impl Instance {
         envelope: &Envelope,
         deadline: Duration,
     ) -> Ran<Answered> {
-        let request = match read_request(&envelope.body) {
-            Ok(request) => request,
-            Err(no) => return Ran::Fault(Fault::Invalid(format!("it is no request: {no}"))),
-        };
         let streams = envelope.streams.as_ref();
+        let request = match streams.and_then(|streams| streams.request(&envelope.body)) {
+            Some(request) => request,
+            None => match read_request(&envelope.body) {
+                Ok(request) => request,
+                Err(no) => return Ran::Fault(Fault::Invalid(format!("it is no request: {no}"))),
+            },
+        };
         if streams.is_some_and(|streams| streams.is_used()) {
             let gone = "another turn has read of the request, or begun to respond, and it cannot be handled again";
             return Ran::Fault(Fault::Unavailable(gone.to_owned()));

@@ -47,7 +47,7 @@ async fn it_is_broken_where_its_turn_has_no_response() {
 
 #[tokio::test]
 async fn what_is_read_of_a_request_ends_with_its_turn() {
-    let (streams, _left) = Streams::new(Some(body(&["a", "b"], false)));
+    let (streams, _left) = Streams::new(None, Some(body(&["a", "b"], false)));
     let read = || std::future::poll_fn(|context| streams.poll_rest(context));
     assert!(streams.has_rest() && !streams.is_used());
     assert_eq!(read().await.unwrap().unwrap().into_data().unwrap(), "a");

@@ -44,7 +44,7 @@ impl Writer {
 
 pub(super) fn collected(most: usize) -> (oneshot::Sender<Given>, Collected, Left) {
     let (hand_over, handed_over) = oneshot::channel();
-    let (streams, left) = Streams::new(None);
+    let (streams, left) = Streams::new(None, None);
     (hand_over, Collected::new(handed_over, false, most, Some(streams)), left)
 }
 
@@ -142,7 +142,7 @@ async fn a_response_for_a_message_has_its_bound() {
 
 #[tokio::test]
 async fn what_a_turn_has_read_of_a_request_ends_with_it_however_that_ends() {
-    let (streams, _left) = Streams::new(Some(Empty::new().map_err(|never| match never {}).boxed_unsync()));
+    let (streams, _left) = Streams::new(None, Some(Empty::new().map_err(|never| match never {}).boxed_unsync()));
     let turn = || Collected::new(oneshot::channel().1, false, 10, Some(Arc::clone(&streams)));
     drop(turn());
     let of_the_rest = || poll_fn(|context| streams.poll_rest(context));
