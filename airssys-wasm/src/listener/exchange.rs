@@ -6,12 +6,12 @@ use std::future::{poll_fn, ready};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
@@ -20,6 +20,7 @@ use super::inner::{Connection, Inner, Rules, UnderWay};
 use super::key;
 use super::route::{Found, KeyFrom, Target, has_dots};
 use super::status::Refusal;
+use super::waking::poll_quietly;
 use crate::error::CallError;
 use crate::http::{Streams, function, read_response, until_answered, write_request};
 use crate::message::Answer;
@@ -100,7 +101,7 @@ impl Exchange<'_> {
             Some(from) => Some(key::find(from, path.path(), &head.headers).map_err(|error| bad(error.to_string()))?),
             None => None,
         };
-        let Read { first, rest } = self.body(body).await?;
+        let Read { first, rest } = self.body(body, head.version).await?;
         take_out(&mut head.headers);
         head.headers.remove(header::HOST);
         let method = head.method.clone();
@@ -161,7 +162,7 @@ impl Exchange<'_> {
             (Some(asked), Some(told)) if *asked != told => return Err(bad("two-hosts")),
             (Some(asked), _) => asked.clone(),
             (None, Some(told)) => told,
-            (None, None) if head.version == http::Version::HTTP_11 && !head.headers.contains_key(header::HOST) => {
+            (None, None) if head.version == Version::HTTP_11 && !head.headers.contains_key(header::HOST) => {
                 return Err(bad("no-host"));
             }
             // A client of HTTP/1.0 need not say it, so it is where it came to.
@@ -181,11 +182,19 @@ impl Exchange<'_> {
         }
     }
 
-    async fn body(&self, body: Incoming) -> Result<Read, Refusal> {
+    async fn body(&self, body: Incoming, version: Version) -> Result<Read, Refusal> {
         let limits = &self.rules.limits;
         let mut begun = pin!(body::begin(body, limits.body_buffer, limits.body));
         // Most come with their heads: those need no timer.
-        let read = match poll_fn(|context| Poll::Ready(begun.as_mut().poll(context))).await {
+        let at_once = poll_fn(|context| {
+            let mut poll = |context: &mut Context<'_>| begun.as_mut().poll(context);
+            Poll::Ready(match version {
+                // There the connection is another task, which has to know what was read.
+                Version::HTTP_2 => poll(context),
+                _ => poll_quietly(context, poll, |read| matches!(read, Ok(Read { rest: None, .. }))),
+            })
+        });
+        let read = match at_once.await {
             Poll::Ready(read) => Ok(read),
             Poll::Pending => timeout(limits.body_timeout, begun).await,
         };

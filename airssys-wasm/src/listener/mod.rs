@@ -16,6 +16,7 @@ mod server;
 pub(crate) mod settings;
 mod status;
 mod tls;
+mod waking;
 
 pub(crate) use all::Listeners;
 pub use error::ListenError;

@@ -3,6 +3,7 @@
 //! A connection belongs to the listener and to no topology: each request goes by the rules that are in force when its
 //! head has come. So routes, limits and releases change under connections that stay.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -25,6 +26,7 @@ use super::error::ListenError;
 use super::exchange::answer;
 use super::inner::{Connection, Inner, Ready, State};
 use super::settings::{HttpLimits, Listening};
+use super::waking::Waking;
 use crate::router::Mesh;
 
 /// How long it waits where no connection can be had, such as for want of file descriptors.
@@ -211,6 +213,7 @@ where
     });
     let builder = builder(&limits);
     let mut connection = pin!(builder.serve_connection(io, service));
+    let mut waking = Waking::default();
     let mut overdue = pin!(activity.overdue(&limits));
     let mut state = inner.state.subscribe();
     // It may be another one than open already.
@@ -219,7 +222,7 @@ where
     loop {
         tokio::select! {
             biased;
-            ended = connection.as_mut() => {
+            ended = poll_fn(|context| waking.poll(context, |context| connection.as_mut().poll(context))) => {
                 return if let Err(error) = ended { broken(inner, &*error, &limits) };
             }
             why = overdue.as_mut() => return late(inner, why, &limits),
