@@ -15,6 +15,7 @@ pub(crate) mod messaging;
 mod poll;
 pub(crate) mod random;
 pub(crate) mod resources;
+mod streams;
 pub(crate) mod supervision;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -47,7 +48,8 @@ pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime:
 }
 
 /// Links WASI: wasmtime's, with the door for time, chance, environment and the order of what is waited for, and our own
-/// files in front, and a look for room before something is opened.
+/// files in front, a look for room before something is opened, and streams that
+/// hand over at once what is there.
 pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     use wasmtime_wasi::p2::bindings::cli::environment;
     use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
@@ -68,6 +70,7 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     poll::add_to_linker(linker)?;
     resources::add_to_linker(linker)?;
     http::add_to_linker(linker)?;
+    streams::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }
