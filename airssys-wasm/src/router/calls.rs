@@ -208,7 +208,8 @@ impl Mesh {
                 WaitsFor::Layer(later, mut body) => {
                     let until = dispatch.wanted.deadline().unwrap_or_else(|| Instant::now() + self.reserve_timeout());
                     let patience = Patience { who: dispatch.wanted.node(self), until };
-                    match passage.wait(later, &mut body, patience).await {
+                    // Boxed, as below: who waits for an answer, as nearly all do, does not carry this around.
+                    match Box::pin(passage.wait(later, &mut body, patience)).await {
                         Ok(()) => self.forward(dispatch, &mut passage, resolved, body),
                         Err(outcome) => Ok(outcome),
                     }
@@ -217,7 +218,7 @@ impl Mesh {
                     let patience = Instant::now() + self.reserve_timeout();
                     let until = dispatch.wanted.deadline().map_or(patience, |deadline| deadline.min(patience));
                     let bury = |envelope, reason| self.bury(envelope, reason);
-                    match target.inbox.deliver_in_time(envelope, Some(until), bury).await {
+                    match Box::pin(target.inbox.deliver_in_time(envelope, Some(until), bury)).await {
                         Ok(()) => self.posted(dispatch, asked),
                         Err(refused) => Ok(Err(self.refused(&target, &refused).into())),
                     }

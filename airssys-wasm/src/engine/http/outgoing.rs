@@ -20,9 +20,18 @@ const CHUNK: usize = 64 << 10;
 
 type Sent = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
+fn is_forbidden(name: &HeaderName) -> bool {
+    is_hop_by_hop(name) || name == http::header::HOST
+}
+
 impl WasiHttpHooks for Turn {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        Arc::new(|name: &HeaderName| is_hop_by_hop(name) || name == http::header::HOST)
+        Arc::new(is_forbidden)
+    }
+
+    /// Asked of each header of each request, so it makes no filter for each.
+    fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
+        is_forbidden(name)
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
