@@ -35,10 +35,12 @@ const CONNECTIONS: usize = 64;
 /// Of each connection, in a round.
 const REQUESTS: usize = times(250);
 const SESSIONS: usize = times(10_000);
+/// Where there are no sessions. Of the floor one may still be on its way out when the next request is there.
+const INSTANCES: usize = 4 * CONNECTIONS;
 const BODY: usize = 1 << 10;
 
 pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
-    let (_clock, engine) = plain_engine(bench.max_instances, None).expect("an engine");
+    let (_clock, engine) = plain_engine(Some(INSTANCES), None).expect("an engine");
     let component = Component::from_file(&engine, bench.guest("mirror")).expect("a component");
     let plain = plain(&engine, &component).await;
     let (one, of_one) = served(bench, "one", "").await;
@@ -58,7 +60,8 @@ async fn served(bench: &Bench, name: &str, keys: &str) -> (Arc<Runtime>, SocketA
     let listener =
         format!("[[http]]\nlisten = \"127.0.0.1:0\"\n[[http.route]]\npath = \"/\"\nservice = {name:?}\n{keyed}\n");
     let bench = &Bench {
-        max_instances: if keys.is_empty() { bench.max_instances } else { Some(SESSIONS + 100) },
+        // Together these are about as many as there are mappings for.
+        max_instances: Some(if keys.is_empty() { INSTANCES } else { SESSIONS + 10 }),
         ..bench.clone()
     };
     let service = host::service(bench, name, "mirror", Lane::Async).with(keys).with(&listener);
