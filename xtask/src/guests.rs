@@ -34,6 +34,9 @@ pub(crate) fn build(profile: &str) -> Result<Vec<&'static Language>, Error> {
             without.push(language);
         }
     }
+    if !without.iter().any(|language| language.module == programs::LANGUAGE.module) {
+        programs::build(&airssys, &root, &target)?;
+    }
     Ok(without)
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn table(most: usize) -> ResourceTable {
 }
 
 /// How many more may be opened.
-fn room(table: &mut ResourceTable) -> usize {
+pub(in crate::engine) fn room(table: &mut ResourceTable) -> usize {
     let most = table.max_capacity().saturating_sub(SPARE);
     most.saturating_sub(table.iter_mut().count())
 }
@@ -114,15 +114,15 @@ const LITTLE: usize = 32;
 const MOST_LEFT: usize = 64;
 
 impl Wear {
-    /// A turn is over.
-    pub(in crate::engine) fn look(&mut self, table: &mut ResourceTable) {
+    /// A turn is over, after which there is `room` for so many more, of `most`.
+    pub(in crate::engine) fn look(&mut self, most: usize, room: impl FnOnce() -> usize) {
         if self.unseen > 0 {
             self.unseen -= 1;
             return;
         }
         // Of as many as it may have, an eighth.
-        let little = (table.max_capacity().saturating_sub(SPARE) / 8).clamp(2, LITTLE);
-        let room = room(table);
+        let little = (most / 8).clamp(2, LITTLE);
+        let room = room();
         self.is_short |= self.room.is_some_and(|before| room < before && before < little);
         self.room = Some(room);
         self.unseen = (room.saturating_sub(little) / MOST_LEFT).saturating_sub(1);
@@ -154,6 +154,8 @@ where
 mod tests {
     use super::*;
 
+    const MOST: usize = 256;
+
     fn push(table: &mut ResourceTable, many: usize) {
         for _ in 0..many {
             let _it_stays = table.push(()).unwrap();
@@ -168,7 +170,7 @@ mod tests {
             // What the turn needs for itself.
             assert!(room(&mut table) >= 1, "there was no room for a turn");
             push(&mut table, left_behind);
-            wear.look(&mut table);
+            wear.look(most, || room(&mut table));
             wear.is_short()
         })
     }
@@ -191,19 +193,19 @@ mod tests {
 
     #[test]
     fn what_cannot_be_helped_is_told_again_when_it_has_become_worse() {
-        let (mut table, mut wear) = (table(256), Wear::default());
+        let (mut table, mut wear) = (table(MOST), Wear::default());
         push(&mut table, 250);
         for _ in 0..20 {
-            wear.look(&mut table);
+            wear.look(MOST, || room(&mut table));
         }
         push(&mut table, 1);
-        wear.look(&mut table);
+        wear.look(MOST, || room(&mut table));
         assert!(wear.is_short());
         wear.forget();
-        wear.look(&mut table);
+        wear.look(MOST, || room(&mut table));
         assert!(!wear.is_short());
         push(&mut table, 1);
-        wear.look(&mut table);
+        wear.look(MOST, || room(&mut table));
         assert!(wear.is_short());
     }
 }

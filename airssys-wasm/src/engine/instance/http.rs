@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::pulse::Early;
+use wasmtime::AsContextMut as _;
 use wasmtime_wasi_http::WasiHttpView as _;
 
 use super::{Answered, Instance, Ran, bounded, renew};
 use crate::engine::crash::classify;
+use crate::engine::host::resources;
 use crate::engine::http::{self, Collected, Handle};
 use crate::engine::lanes::Calls;
 use crate::engine::p3;
@@ -69,9 +71,18 @@ impl Instance {
         };
         // After a crash there is nothing to look at.
         if !matches!(ran, Ran::Crashed(_)) {
-            self.wear.look(&mut self.store.data_mut().table);
+            self.look_at_what_is_left();
         }
         ran
+    }
+
+    fn look_at_what_is_left(&mut self) {
+        let store = &mut self.store;
+        let has_tasks = matches!(self.calls, Calls::Tasks(_));
+        self.wear.look(store.data().turn.identity.terms.limits.resources, || {
+            let room = resources::room(&mut store.data_mut().table);
+            if has_tasks { room.min(p3::room(&mut store.as_context_mut())) } else { room }
+        });
     }
 
     /// Whether the requests that it had have left so many resources behind that it has no room for many more. Where

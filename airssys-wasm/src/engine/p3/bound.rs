@@ -21,7 +21,18 @@ pub(in crate::engine) struct TooManyTasks(usize);
 ///
 /// There are too many.
 pub(in crate::engine) fn check_tasks(store: &mut StoreContextMut<'_, Guest>) -> Result<(), TooManyTasks> {
+    if store.concurrent_state_table_size() > most(store) {
+        return Err(TooManyTasks(store.data().turn.identity.terms.limits.resources));
+    }
+    Ok(())
+}
+
+/// For how many more resources there is room, as far as that is a matter of tasks, streams and futures.
+pub(in crate::engine) fn room(store: &mut StoreContextMut<'_, Guest>) -> usize {
+    most(store).saturating_sub(store.concurrent_state_table_size()) / RECORDS_EACH
+}
+
+fn most(store: &StoreContextMut<'_, Guest>) -> usize {
     let resources = store.data().turn.identity.terms.limits.resources;
-    let most = resources.saturating_mul(RECORDS_EACH).saturating_add(LEAST_RECORDS);
-    if store.concurrent_state_table_size() > most { Err(TooManyTasks(resources)) } else { Ok(()) }
+    resources.saturating_mul(RECORDS_EACH).saturating_add(LEAST_RECORDS)
 }

@@ -18,7 +18,7 @@ mod room;
 mod stacks;
 mod task;
 
-pub(super) use bound::{TooManyTasks, check_tasks};
+pub(super) use bound::{TooManyTasks, check_tasks, room};
 pub(super) use link::add_to_linker;
 pub(super) use stacks::count_stacks;
 pub(super) use task::{call, settle};
