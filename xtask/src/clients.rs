@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::debian::CURL;
 use crate::error::Error;
 use crate::language::{Language, write};
 use crate::progress;
@@ -25,7 +26,7 @@ pub(crate) const LANGUAGE: Language = Language {
 };
 
 fn install(_: &Tool, folder: &Path) -> Result<(), Error> {
-    toolchain::ensure_curl()?;
+    CURL.ensure()?;
     toolchain::ensure_node()?;
     write(&folder.join("package.json"), PACKAGE)?;
     write(&folder.join("package-lock.json"), LOCK)?;

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::error::Error;
 use crate::language::{Building, Guest, Language, files};
 use crate::tool::{LIMIT, Tool};
-use crate::{progress, root, toolchain};
+use crate::{debian, progress, root, toolchain};
 
 /// The package: the SDK, and the script that makes components. All versions are pinned in its lock file.
 const PACKAGE: &str = "airssys-wasm/sdk/js";
@@ -27,7 +27,7 @@ pub(crate) const LANGUAGE: Language = Language {
     name: "JavaScript",
     module: "javascript",
     tool: Tool { name: "componentize-js", version: "0.23.0", lock: LOCK, install },
-    remedy: toolchain::NODE_REMEDY,
+    remedy: debian::NODE.remedy,
     guests: &[
         Guest { name: "pricing", wit: "tests/guests/pricing/wit", world: "shop", with: &[PACKAGE] },
         Guest { name: "versions", wit: "tests/guests-javascript/versions/wit", world: "packages", with: &[PACKAGE] },

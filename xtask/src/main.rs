@@ -7,6 +7,7 @@ mod bench;
 mod browser;
 mod c;
 mod clients;
+mod debian;
 mod demo;
 mod error;
 mod guests;

@@ -1,12 +1,13 @@
 //! The guest toolchain: there already, or installed.
 //!
 //! `airssys build --check` alone knows what is needed; here is only where to get it: rustup's targets first, Debian's
-//! packages where rustup cannot fetch. Never changes rustup's settings, and installs packages only as root.
+//! packages where rustup cannot fetch. Never changes rustup's settings.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::debian::{self, NODE};
 use crate::error::Error;
 use crate::progress;
 
@@ -17,8 +18,6 @@ const NO_TOOLCHAIN: &str = "error[AB109]";
 
 /// How long rustup may take: two small downloads.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(180);
-/// How long apt-get may take, each time: 300 MB.
-const APT_LIMIT: Duration = Duration::from_secs(1200);
 
 /// What `airssys build --check` found.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,43 +75,20 @@ fn found(success: bool, said: &str) -> Found {
 }
 
 fn apt(reason: &str, missing: &str) -> Result<(), Error> {
-    install(reason, "rustup has not got its targets", &packages(missing), |packages| match packages {
+    debian::install(reason, "rustup has not got its targets", &packages(missing), |packages| match packages {
         Some(packages) => format!("{}, or {packages}", rustup_remedy()),
         None => rustup_remedy(),
     })
 }
 
-/// What guests in JavaScript are built with; Debian 12 has an older one.
-pub(crate) const NODE_REMEDY: &str = "install node (20.19 or newer) and npm, and let npm reach its registry";
 const OLDEST_NODE: (u32, u32) = (20, 19);
-
-/// What a program says that is asked for its version; none where it is not there.
-fn said(program: &str) -> Option<String> {
-    let output = Command::new(program).arg("--version").output().ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
-/// Makes sure that there is a curl, with which tests ask by HTTP.
-pub(crate) fn ensure_curl() -> Result<(), Error> {
-    if said("curl").is_some() {
-        return Ok(());
-    }
-    let reason = "there is no curl";
-    install(reason, reason, &["curl"], |packages| packages.unwrap_or_else(|| "install curl".to_owned()))
-}
 
 /// Makes sure that there is a node and an npm, which build guests in JavaScript.
 pub(crate) fn ensure_node() -> Result<(), Error> {
-    for program in ["node", "npm"] {
-        if said(program).is_none() {
-            let reason = format!("there is no {program}");
-            let remedy = |packages: Option<String>| packages.unwrap_or_else(|| NODE_REMEDY.to_owned());
-            install(&reason, &reason, &["nodejs", "npm"], remedy)?;
-        }
-    }
-    match said("node").map(|version| (is_new_enough(&version), version)) {
+    NODE.ensure()?;
+    match debian::version("node").map(|version| (is_new_enough(&version), version)) {
         Some((false, version)) => {
-            Err(Error::NoToolchain { reason: format!("node is too old: {version}"), remedy: NODE_REMEDY.to_owned() })
+            Err(Error::NoToolchain { reason: format!("node is too old: {version}"), remedy: NODE.remedy.to_owned() })
         }
         _ => Ok(()),
     }
@@ -124,27 +100,6 @@ fn is_new_enough(version: &str) -> bool {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= OLDEST_NODE
 }
 
-/// Installs packages of Debian's, where this is Debian and we are root. `remedy` says what to do otherwise; it is given
-/// the command that would do it, where there is one.
-pub(crate) fn install(
-    reason: &str,
-    said: &str,
-    packages: &[&str],
-    remedy: impl Fn(Option<String>) -> String,
-) -> Result<(), Error> {
-    let none = |remedy: String| Error::NoToolchain { reason: reason.to_owned(), remedy };
-    if !Path::new("/etc/debian_version").exists() {
-        return Err(none(remedy(None)));
-    }
-    if !is_root() {
-        return Err(none(remedy(Some(format!("`sudo apt-get install {}`", packages.join(" "))))));
-    }
-    progress::line(&format!("{said}; installing Debian's packages: {}", packages.join(" ")));
-    progress::run("apt-get update", apt_get().arg("update"), Some(APT_LIMIT))?;
-    let install = ["install", "-y", "--no-install-recommends"];
-    progress::run("apt-get install", apt_get().args(install).args(packages), Some(APT_LIMIT))
-}
-
 /// The linker comes with rustup's Rust; it is only installed where it is said to be missing.
 fn packages(missing: &str) -> Vec<&'static str> {
     let linker = missing.contains("wasm-ld").then_some("lld");
@@ -153,18 +108,6 @@ fn packages(missing: &str) -> Vec<&'static str> {
 
 fn rustup_remedy() -> String {
     format!("`rustup target add {}`", TARGETS.join(" "))
-}
-
-fn apt_get() -> Command {
-    let mut apt = Command::new("apt-get");
-    apt.env("DEBIAN_FRONTEND", "noninteractive").arg("--quiet");
-    apt
-}
-
-/// The owner of our own process, as the kernel shows it; no `unsafe` for it.
-fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 #[cfg(test)]
