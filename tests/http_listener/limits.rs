@@ -8,6 +8,7 @@ use airssys_tests::{Mesh, PATIENCE, guest, keeping, until};
 use airssys_wasm::events::Kind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::answers::next;
 use super::client::{Site, all, rest, written};
@@ -29,8 +30,8 @@ const GET: &str = "host: a\r\nconnection: close\r\n\r\n";
 
 const CASE: Case = Case { limit: "", service: "", listener: "", route: "", sent: &[], status: "", says: "" };
 
-/// What is sent first, and has no answer yet when the last one is sent, is held for ever. Of what is sent last, the
-/// answer counts.
+/// What is sent first begins to be answered, and what is sent after that waits, before the last one is sent. Of that,
+/// the answer counts.
 const CASES: [Case; 17] = [
     Case {
         limit: "turn_deadline",
@@ -79,7 +80,7 @@ const CASES: [Case; 17] = [
     Case {
         limit: "mailbox",
         service: "mailbox = { capacity = 1, overflow = \"refuse\" }\nlimits = { turn_deadline = \"1h\" }",
-        sent: &["GET /wait HTTP/1.1\r\n", "GET /wait HTTP/1.1\r\n", "GET /seen HTTP/1.1\r\n"],
+        sent: &["GET /drip?1000000 HTTP/1.1\r\n", "GET /wait HTTP/1.1\r\n", "GET /seen HTTP/1.1\r\n"],
         status: "503",
         says: "overloaded",
         ..CASE
@@ -97,7 +98,7 @@ const CASES: [Case; 17] = [
         limit: "max_requests",
         service: "limits = { turn_deadline = \"1h\" }",
         listener: "max_requests = 1",
-        sent: &["GET /wait HTTP/1.1\r\n", "GET /seen HTTP/1.1\r\n"],
+        sent: &["GET /drip?1000000 HTTP/1.1\r\n", "GET /seen HTTP/1.1\r\n"],
         status: "503",
         says: "overloaded",
         ..CASE
@@ -199,6 +200,14 @@ pub(super) async fn addresses(desk: &Desk) -> Vec<String> {
     told.map(|listener| listener["address"].as_str().unwrap().to_owned()).collect()
 }
 
+/// How many messages wait for the service of a case.
+fn queued(desk: &Desk, case: usize) -> usize {
+    let told: Vec<serde_json::Value> = serde_json::from_str(&desk.run(&["ps", "--json"]).well().stdout).unwrap();
+    let service = format!("s{case}");
+    let of = told.iter().find(|of| of["service"] == service.as_str()).unwrap();
+    usize::try_from(of["queued"].as_u64().unwrap()).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_limit_has_its_status_its_event_and_its_line_in_the_log() {
     let desk = Desk::with(&topology());
@@ -206,15 +215,16 @@ async fn each_limit_has_its_status_its_event_and_its_line_in_the_log() {
         .unwrap();
     let host = Host::start(&desk);
     let addresses = addresses(&desk).await;
-    for (case, address) in CASES.iter().zip(&addresses) {
+    for (number, (case, address)) in CASES.iter().zip(&addresses).enumerate() {
         let mut held = Vec::new();
         let (last, first) = case.sent.split_last().unwrap();
-        for sent in first {
+        for (before, sent) in first.iter().enumerate() {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(bytes(sent).as_bytes()).await.unwrap();
-            // It is there before the next one is sent: answered, or held.
-            let mut some = [0; 16];
-            let _held = tokio::time::timeout(std::time::Duration::from_millis(300), stream.read(&mut some)).await;
+            match before {
+                0 => assert_ne!(timeout(PATIENCE, stream.read(&mut [0; 16])).await.unwrap().unwrap(), 0),
+                waiting => until("it waits", async || queued(&desk, number) == waiting).await,
+            }
             held.push(stream);
         }
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -239,7 +249,7 @@ async fn each_limit_has_its_status_its_event_and_its_line_in_the_log() {
         let told = || {
             let log = desk.run(&["logs"]).stdout;
             let told = log.lines().filter(|told| told.contains(&line));
-            let service = format!("s{}", CASES.iter().position(|other| std::ptr::eq(other, case)).unwrap());
+            let service = format!("s{number}");
             let names = |told: &str| told.contains(&service) || told.contains(&format!("{about}:"));
             told.into_iter().any(names)
         };
@@ -351,13 +361,13 @@ async fn whatever_holds_a_session_holds_no_other() {
         let mut client = site.client().await;
         for count in 1..=20 {
             let session = [("x-session", "free"), ("x-way", way.trim_end())];
-            let answer = tokio::time::timeout(PATIENCE, client.ask("GET", "/add", &session[..1], "")).await;
+            let answer = timeout(PATIENCE, client.ask("GET", "/add", &session[..1], "")).await;
             assert_eq!(answer.unwrap().body, (number * 20 + count).to_string(), "{way}");
         }
     }
     // Nobody's limit was reached: none of them has come to an end.
     assert_eq!(site.runtime.listeners()[0].requests, HOLDING.len());
-    let none = tokio::time::timeout(std::time::Duration::ZERO, next(&mut events)).await;
+    let none = timeout(std::time::Duration::ZERO, next(&mut events)).await;
     assert!(none.is_err(), "{none:?}");
     drop(held);
     site.runtime.shutdown().await;
