@@ -81,6 +81,19 @@ async fn all_of_it_comes_whatever_it_is_read_from() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_behind_what_was_read_is_handed_on() {
+    let site = site(LONG, "").await;
+    let mut client = site.client().await;
+    for length in [5, 10, 11, 65_536, 3_000_000] {
+        let text = "0123456789".repeat(length / 10 + 1)[..length].to_owned();
+        let behind = client.ask("POST", "/behind", &[], &text).await;
+        assert!(behind.status == 200 && behind.body == text[length.min(10)..], "{} of {length}", behind.body.len());
+    }
+    assert_eq!(client.get("/count").await.short(), (200, "6"), "one instance had them all");
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_breaks_off_does_not_look_whole_and_its_turn_has_not_happened() {
     let site = site(LONG, "").await;
     let has_failed = async |method: &str, path: &str, body: &str| {

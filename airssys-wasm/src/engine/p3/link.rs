@@ -14,6 +14,7 @@ use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode as HttpError, Host
 use wasmtime_wasi_http::p3::{Request, Response};
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
+use super::bodies;
 use crate::engine::guest::Guest;
 use crate::engine::host::resources::answer;
 
@@ -36,6 +37,7 @@ pub(in crate::engine) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::
     filesystem::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     sockets(linker)?;
     client(linker)?;
+    bodies::add_to_linker(linker)?;
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! The engine runs one store with tasks at a time on a thread. So a guest that has tasks does not run the one that it
 //! calls, as others do: that one runs in its own task.
 
+mod bodies;
 mod bound;
 mod file_streams;
 mod files;

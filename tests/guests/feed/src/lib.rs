@@ -57,6 +57,19 @@ impl Guest for Feed {
                 let (body, trailers) = consume(request);
                 Ok(respond(body, trailers, query))
             }
+            // The body, but for its first ten bytes.
+            "/behind" => {
+                let (mut body, trailers) = consume(request);
+                let mut first = Vec::with_capacity(10);
+                while first.len() < 10 {
+                    let (how, read) = body.read(first).await;
+                    first = read;
+                    if matches!(how, wit_bindgen::StreamResult::Dropped) {
+                        return Ok(answer(""));
+                    }
+                }
+                Ok(respond(body, trailers, ""))
+            }
             // A file of the granted folder.
             "/file" => match file(query).await {
                 Ok(body) => Ok(respond(body, no_trailers(), "")),
