@@ -1,7 +1,5 @@
 //! `wasi:filesystem`: wasmtime's own, on the threads of the guest's service, with a look for room before something is
-//! opened.
-//!
-//! And what is neither a file nor a folder is not opened: see `is_special`.
+//! opened; see [`super::opening`].
 
 use std::fs::File;
 use std::io;
@@ -21,6 +19,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 use super::bounded_writer::{BoundedWriter, Position};
 use super::file_streams::{Reader, Writer};
 use super::listings::Listed;
+use super::opening::{Asked, First, Found, Plan};
 use crate::capability::Access;
 use crate::engine::guest::Guest;
 use crate::file_threads::FileThreads;
@@ -90,30 +89,30 @@ impl HostDescriptor for Guest {
         if !self.has_room(1) {
             return Err(FULL.into());
         }
-        let found = self.kind(&at, flags, &path).await;
-        if found.is_some_and(is_special) {
+        let (found, quota) = (self.found(&at, flags, &path).await, self.quota(&at));
+        let asked =
+            Asked { creates: open.contains(OpenFlags::CREATE), is_exclusive: open.contains(OpenFlags::EXCLUSIVE) };
+        let Some(plan) = Plan::of(found, asked, quota.is_some()) else {
             return Err(ErrorCode::Unsupported.into());
-        }
-        let Some(quota) = self.quota(&at) else {
-            return on_threads!(self.open_at(at, flags, path, open, with));
         };
-        // What is there is opened also where there is no room. Where it is gone by now, it must not be made without.
-        let only_if_there = open & (OpenFlags::DIRECTORY | OpenFlags::TRUNCATE);
-        let is_there = found.is_some() && !open.contains(OpenFlags::EXCLUSIVE);
         let mut opened = Err(ErrorCode::NoEntry.into());
-        if is_there || !open.contains(OpenFlags::CREATE) {
+        if let Some(first) = plan.first {
             let at = Resource::new_borrow(at.rep());
             let path = path.clone();
-            let open = if is_there { only_if_there } else { open };
+            let open = match first {
+                First::AsAsked => open,
+                First::OnlyIfThere => open & (OpenFlags::DIRECTORY | OpenFlags::TRUNCATE),
+            };
             opened = on_threads!(self.open_at(at, flags, path, open, with));
         }
+        let Some(quota) = quota else { return opened };
         let is_gone = matches!(&opened, Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)));
-        if is_gone && open.contains(OpenFlags::CREATE) {
+        if let Some(bytes) = plan.make_bytes.filter(|_| is_gone) {
             let threads = self.file_threads();
             // The folder is not kept from being measured meanwhile: what is there when it is opened may be a pipe after
             // all, and keep it so for good.
             let make = async {
-                drop(quota.room(NODE_BYTES).await?);
+                drop(quota.room(bytes).await?);
                 self.filesystem().open_at(at, flags, path, open, with).await
             };
             opened = threads.run(make).await;
@@ -416,9 +415,13 @@ impl Guest {
     }
 
     /// What there is at a path; none where nothing is or it cannot be looked at.
-    async fn kind(&mut self, at: &Resource<Descriptor>, flags: PathFlags, path: &str) -> Option<DescriptorType> {
-        let found = self.stat_at(Resource::new_borrow(at.rep()), flags, path.to_owned()).await;
-        found.ok().map(|found| found.type_)
+    async fn found(&mut self, at: &Resource<Descriptor>, flags: PathFlags, path: &str) -> Option<Found> {
+        use DescriptorType::{Directory, RegularFile, SymbolicLink};
+        let found = self.stat_at(Resource::new_borrow(at.rep()), flags, path.to_owned()).await.ok()?;
+        Some(match found.type_ {
+            Directory | RegularFile | SymbolicLink => Found::Usual,
+            _ => Found::Special,
+        })
     }
 }
 
@@ -434,11 +437,4 @@ fn tell_full(identity: &Identity, name: &str, most_bytes: u64) -> bool {
         );
     }
     told
-}
-
-/// Whether it is a pipe, a device or a socket. To open one may block for good, and a thread of the host with it. What
-/// cannot be looked at cannot be opened either, and opening it says why.
-fn is_special(kind: DescriptorType) -> bool {
-    use DescriptorType::{Directory, RegularFile, SymbolicLink};
-    !matches!(kind, Directory | RegularFile | SymbolicLink)
 }

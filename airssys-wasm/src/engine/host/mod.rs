@@ -12,6 +12,7 @@ pub(crate) mod keyvalue;
 pub(super) mod listings;
 pub(crate) mod log;
 pub(crate) mod messaging;
+pub(super) mod opening;
 mod poll;
 pub(crate) mod random;
 pub(crate) mod resources;

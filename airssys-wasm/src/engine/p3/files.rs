@@ -21,6 +21,7 @@ use wasmtime_wasi::p3::filesystem::{FilesystemError, FilesystemResult};
 use super::file_streams::{Entries, Reading, Writing};
 use crate::engine::guest::Guest;
 use crate::engine::host::bounded_writer::Position;
+use crate::engine::host::opening::{Asked, First, Found, Plan};
 use crate::file_threads::FileThreads;
 use crate::limits::NODE_BYTES;
 use crate::quota::Quota;
@@ -134,27 +135,28 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
         with: DescriptorFlags,
     ) -> FilesystemResult<Resource<Descriptor>> {
         let Some(_expected) = tasks.with(|mut store| store.get().expect(1)) else { return Err(FULL.into()) };
-        let found = on_threads!(tasks.stat_at(again(&at), flags, path.clone())).ok();
-        if found.as_ref().is_some_and(|found| is_special(&found.type_)) {
+        let found = on_threads!(tasks.stat_at(again(&at), flags, path.clone())).ok().map(|found| kind(&found.type_));
+        let quota = quota(tasks, &at);
+        let asked =
+            Asked { creates: open.contains(OpenFlags::CREATE), is_exclusive: open.contains(OpenFlags::EXCLUSIVE) };
+        let Some(plan) = Plan::of(found, asked, quota.is_some()) else {
             return Err(ErrorCode::Unsupported.into());
-        }
-        let Some(quota) = tasks.with(|mut store| store.get().quota(&at)) else {
-            return on_threads!(tasks.open_at(at, flags, path, open, with));
         };
-        // What is there is opened also where there is no room. Where it is gone by now, it must not be made without.
-        let only_if_there = open & (OpenFlags::DIRECTORY | OpenFlags::TRUNCATE);
-        let is_there = found.is_some() && !open.contains(OpenFlags::EXCLUSIVE);
         let mut opened = Err(ErrorCode::NoEntry.into());
-        if is_there || !open.contains(OpenFlags::CREATE) {
-            let open = if is_there { only_if_there } else { open };
+        if let Some(first) = plan.first {
+            let open = match first {
+                First::AsAsked => open,
+                First::OnlyIfThere => open & (OpenFlags::DIRECTORY | OpenFlags::TRUNCATE),
+            };
             opened = on_threads!(tasks.open_at(again(&at), flags, path.clone(), open, with));
         }
+        let Some(quota) = quota else { return opened };
         let is_gone = matches!(&opened, Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)));
-        if is_gone && open.contains(OpenFlags::CREATE) {
+        if let Some(bytes) = plan.make_bytes.filter(|_| is_gone) {
             let (threads, files) = (threads(tasks), files(tasks));
             // As in `host/files.rs`: the folder is not kept from being measured meanwhile.
             let make = async {
-                drop(quota.room(NODE_BYTES).await?);
+                drop(quota.room(bytes).await?);
                 <WasiFilesystem as HostDescriptorWithStore<Guest>>::open_at(&files, at, flags, path, open, with).await
             };
             opened = threads.run(make).await;
@@ -353,8 +355,10 @@ fn write(
     FutureReader::new(&mut store, ended)
 }
 
-/// As in `host/files.rs`.
-fn is_special(kind: &DescriptorType) -> bool {
+fn kind(of: &DescriptorType) -> Found {
     use DescriptorType::{Directory, RegularFile, SymbolicLink};
-    !matches!(kind, Directory | RegularFile | SymbolicLink)
+    match of {
+        Directory | RegularFile | SymbolicLink => Found::Usual,
+        _ => Found::Special,
+    }
 }
