@@ -1,5 +1,5 @@
-//! Bodies that a guest is given, of its request and of responses to its own requests: streams that it reads, or hands on
-//! as the body of what it makes.
+//! Bodies that a guest is given, of its request and of responses to its own requests: streams that it reads, or hands
+//! on as the body of what it makes.
 //!
 //! One that is handed on is not copied through the guest, and an error of it stays one: whoever reads it further learns
 //! that it broke off. wasmtime does so as well, but what a guest has not read yet of the piece that it is in is lost
