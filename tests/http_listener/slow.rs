@@ -67,6 +67,24 @@ async fn a_client_that_has_said_all_is_answered_and_one_that_is_gone_harms_nobod
 }
 
 #[tokio::test]
+async fn who_has_more_to_say_than_anybody_reads_sees_the_answer_all_the_same() {
+    for (limit, status) in [("", "200"), ("body = \"1KiB\"\n", "413")] {
+        let site = Site::start("", &format!("{limit}{}", all(""))).await;
+        let body = vec![b'a'; 5 << 20];
+        for _ in 0..10 {
+            let mut stream = TcpStream::connect(site.address).await.unwrap();
+            let head = format!("POST /seen HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).await.unwrap();
+            stream.write_all(&body).await.unwrap();
+            let read = rest(&mut stream).await;
+            assert!(read.starts_with(&format!("HTTP/1.1 {status}")), "{read}");
+        }
+        until("all are gone", async || site.runtime.listeners()[0].connections == 0).await;
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn who_takes_nothing_of_an_answer_is_cut_off() {
     let limits = "limits = { boundary = \"64MiB\", memory = \"128MiB\" }";
     let site = Site::start(limits, &format!("idle_timeout = \"200ms\"\n{}", all(""))).await;
