@@ -292,3 +292,35 @@ async fn what_is_granted_for_a_time_ends_with_it_in_the_middle_of_a_turn() {
     assert_eq!(names(&outcome), ["ok", "ok", "not-sent/denied"]);
     gated.mesh.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apply_that_is_under_way_does_not_give_it_back() {
+    let mut gated = Gated::start("a", "grants = { call = [\"b\", \"gate\"] }").await;
+    let file = gated.mesh.folder.path().join("airssys.toml");
+    let edited = std::fs::read_to_string(&file).unwrap().replacen("grants =", "retries = 1\ngrants =", 1);
+    let edited = airssys_tests::read(gated.mesh.folder.path(), &edited).unwrap();
+    let runtime = Arc::clone(&gated.mesh.runtime);
+    let (mut both, mut events) = (None, runtime.events().of_kinds(&[Kind::Apply]).from_now_on());
+    let outcome = gated
+        .meanwhile(Command::Do(vec![call("b"), call("gate"), call("b")]), async |mesh| {
+            // It waits for the end of the turn, and the revocation for its end.
+            let (one, other) = (Arc::clone(&mesh.runtime), Arc::clone(&mesh.runtime));
+            let applying = tokio::spawn(async move { one.apply(edited, DeployOptions::default()).await });
+            let _it_has_begun = events.next().await;
+            let revoking = tokio::spawn(async move { other.revoke("a", "call", "b").await });
+            airssys_tests::until("it is revoked", async || !mesh.runtime.why("a", "call", "b").unwrap().allowed).await;
+            both = Some((applying, revoking));
+        })
+        .await
+        .unwrap();
+    assert_eq!(names(&outcome), ["ok", "ok", "not-sent/denied"]);
+    let (applying, revoking) = both.unwrap();
+    // Not for a moment, either: its turn is over, and whether the apply is nobody knows.
+    assert_eq!(gated.mesh.refused("a", &call("b")).await, "not-sent/denied");
+    applying.await.unwrap().unwrap();
+    let _kept = revoking.await.unwrap().unwrap();
+    assert_eq!(gated.mesh.refused("a", &call("b")).await, "not-sent/denied");
+    assert!(!runtime.why("a", "call", "b").unwrap().allowed);
+    drop(runtime);
+    gated.mesh.stop().await;
+}

@@ -201,15 +201,21 @@ impl Hosted {
         let amended = topology.clone();
         let kept = self.desired.write_down(move |desired| desired.amend(&amended)).await?;
         self.desired.put_in_force(topology);
+        // An apply that was under way has brought in a copy of its own, which is in use.
         let without = |node: &mut Arc<ServiceNode>| {
-            if let Ok(lines) = Arc::make_mut(node).grants.under_mut(key) {
-                lines.take_out(grant);
-            }
+            let Ok(lines) = Arc::make_mut(node).grants.under_mut(key) else { return false };
+            let again = lines.find(grant).ok().flatten();
+            again.iter().for_each(Revoked::revoke);
+            lines.take_out(grant);
+            again.is_some()
         };
-        self.actual.releases.look(service, |found| {
-            without(&mut found.live.node);
-            found.previous.iter_mut().for_each(|previous| without(&mut previous.node));
+        let again = self.actual.releases.look(service, |found| {
+            let before = found.previous.iter_mut().map(|previous| &mut previous.node);
+            before.chain([&mut found.live.node]).map(without).filter(|again| *again).count()
         });
+        if again.is_some_and(|again| again > 0) {
+            self.let_go(service, (key, grant), "revoked");
+        }
         self.tell_grant(service, "revoked", (key, grant), kept);
         Ok(kept)
     }

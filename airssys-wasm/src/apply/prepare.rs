@@ -113,6 +113,12 @@ impl Hosted {
         let before = self.desired.in_force();
         let (mut target, deployed) = with_deployed(&before, topology, &live);
         keep_made(&mut target, &live);
+        // What is revoked while this is under way is so in what it brings in.
+        target.each_service(|node| {
+            if let Some(live) = live.get(node.address.as_str()) {
+                Arc::make_mut(node).grants.follow(&live.node.grants);
+            }
+        });
         // A grant that stays keeps the folder that it has.
         let notes = folders::hold(&mut target, live.values().map(|live| &live.node), self.desired.guarded());
         for note in notes.map_err(RuntimeError::from)? {

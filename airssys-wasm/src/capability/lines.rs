@@ -134,7 +134,32 @@ impl Lines for BTreeMap<String, String> {
     }
 }
 
+/// Lets those that stay be one with what they were.
+fn stay<T: PartialEq>(all: &mut [Given<T>], before: &[Given<T>]) {
+    for given in all {
+        if let Some(same) = before.iter().find(|same| *same == given && !same.revoked.is_revoked()) {
+            given.revoked = same.revoked.clone();
+        }
+    }
+}
+
 impl Grants {
+    /// Lets the grants that stay be one with those before them: what is taken away of these is so here as well.
+    pub(crate) fn follow(&mut self, before: &Self) {
+        stay(&mut self.send, &before.send);
+        stay(&mut self.call, &before.call);
+        stay(&mut self.publish, &before.publish);
+        stay(&mut self.subscribe, &before.subscribe);
+        stay(&mut self.spawn, &before.spawn);
+        stay(&mut self.sockets, &before.sockets);
+        stay(&mut self.http, &before.http);
+        for (guest, file) in &mut self.files {
+            if let Some(same) = before.files.get(guest).filter(|same| !same.revoked.is_revoked()) {
+                file.revoked = same.revoked.clone();
+            }
+        }
+    }
+
     /// What stands under a key.
     pub(crate) fn under(&self, key: &str) -> Result<&dyn Lines, NoLine> {
         Ok(match key {
