@@ -162,6 +162,7 @@ async fn a_grant_is_given_while_it_runs_and_names_what_is_wrong() {
     assert_eq!(of("environment"), [("GREETING", Granted::All)]);
     for (key, grant, code) in [
         ("call", "nobody", "no-target"),
+        ("spawn", "b/*", "no-such-grant"),
         ("call", "a//b", "no-such-grant"),
         ("cal", "b", "no-such-grant"),
         ("files", "/in", "no-such-grant"),
@@ -259,6 +260,8 @@ async fn what_is_granted_for_a_time_ends_with_it_in_the_middle_of_a_turn() {
     )
     .await;
     let mut events = gated.mesh.runtime.events().of_kinds(&[Kind::Grant]);
+    let all = gated.mesh.runtime.capabilities("a").unwrap();
+    assert!(all.iter().all(|one| one.requested), "what is granted for a time is asked for as well: {all:?}");
     let publish = Command::Publish { topic: "t".into(), body: Command::Count.value() };
     assert_eq!(gated.mesh.refused("a", &publish).await, "denied", "its time was over before it began");
     assert!(gated.mesh.runtime.why("a", "send", "b").unwrap().granted.is_some());

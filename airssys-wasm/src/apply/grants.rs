@@ -10,8 +10,10 @@ use std::time::{Duration, SystemTime};
 use super::error::ApplyError;
 use super::hosted::Hosted;
 use super::plan::Applied;
+use super::releases::Deployable;
 use crate::actor::Control;
 use crate::address::split;
+use crate::capability::given;
 use crate::capability::lines::{KEYS, NoLine};
 use crate::capability::why::Why;
 use crate::capability::{Grants, Policy, Revoked};
@@ -19,6 +21,7 @@ use crate::deploy::asked::{CapabilityRequest, Granted, asked};
 use crate::deploy::{DeployOptions, RecordError};
 use crate::events::{Happening, text};
 use crate::hint::{Act, Coded, Hint};
+use crate::settings::Multiplicity;
 use crate::topology::{ServiceNode, Topology};
 
 /// How often the clock of the machine is looked at while a grant has an end: it may be put forward or back.
@@ -119,7 +122,7 @@ impl Hosted {
         let policy = Policy::new(requests.clone(), live.node.grants.clone());
         for key in KEYS {
             for target in live.node.grants.under(key)?.texts() {
-                if !policy.asks_for(key, &target) {
+                if !policy.asks_for(key, given::before_until(&target)) {
                     all.push(Capability { key: key.to_owned(), target, requested: false, granted: Granted::All });
                 }
             }
@@ -143,10 +146,16 @@ impl Hosted {
     ) -> Result<Option<Applied>, GrantError> {
         let mut topology = Topology::clone(&self.desired.in_force());
         if matches!(key, "send" | "call" | "spawn") {
-            let what = grant.rsplit_once(" until ").map_or(grant, |(what, _)| what);
-            let target = split(what.split('#').next().unwrap_or_default()).0;
-            if !target.contains('*') && self.actual.releases.live(target).is_none() {
+            let target = split(given::before_until(grant).split('#').next().unwrap_or_default()).0;
+            let live = self.actual.releases.live(target);
+            if !target.contains('*') && live.is_none() {
                 return Err(GrantError::NoTarget { grant: grant.to_owned(), target: target.to_owned() });
+            }
+            // A topology in which that stands is refused, so the host would not start with it again.
+            let is_spawned = |live: &Deployable| matches!(live.node.multiplicity, Multiplicity::Spawned(_));
+            if key == "spawn" && live.is_some_and(|live| !is_spawned(&live)) {
+                let why = format!("a grant to spawn {grant:?}, and the actors of {target:?} are not spawned");
+                return Err(NoLine::Text(why).into());
             }
         }
         let is_new = edit(&mut topology, service, |grants| grants.under_mut(key)?.add(grant))?;

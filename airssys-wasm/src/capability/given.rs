@@ -65,6 +65,11 @@ impl<T: FromStr<Err: fmt::Display>> FromStr for Given<T> {
     }
 }
 
+/// A grant without its end.
+pub(crate) fn before_until(text: &str) -> &str {
+    text.rsplit_once(UNTIL).map_or(text, |(what, _)| what)
+}
+
 /// The end of a grant, as it is written.
 pub(crate) fn parse_time(text: &str) -> Result<SystemTime, String> {
     humantime::parse_rfc3339(text).map_err(|why| format!("{text:?} is no time such as \"2027-01-01T00:00:00Z\": {why}"))

@@ -44,7 +44,7 @@ fn addresses(
     service_of: fn(&str) -> &str,
 ) -> Result<Vec<Given<Pattern>>, ConfigError> {
     for text in texts {
-        let service = service_of(before_until(text.get_ref()));
+        let service = service_of(given::before_until(text.get_ref()));
         let known = matches!(names.get(service).map(|named| named.node), Some(NodeKind::Service(_)));
         if !service.contains('*') && !known {
             let what = format!("a grant for {:?}, and there is no service {service:?}", text.get_ref());
@@ -52,11 +52,6 @@ fn addresses(
         }
     }
     parse_all(source, texts)
-}
-
-/// A grant without its end.
-fn before_until(text: &str) -> &str {
-    text.rsplit_once(" until ").map_or(text, |(what, _)| what)
 }
 
 fn split_address(text: &str) -> &str {
@@ -79,7 +74,7 @@ fn check_spawned(
     texts: &[Spanned<String>],
 ) -> Result<(), ConfigError> {
     for text in texts {
-        let (service, _) = split(before_until(text.get_ref()));
+        let (service, _) = split(given::before_until(text.get_ref()));
         if let Some(NodeKind::Service(at)) = names.get(service).map(|named| named.node)
             && written.services[at].get_ref().spawned.is_none()
         {
