@@ -73,6 +73,12 @@ async fn seen(client: &mut Client) -> u64 {
     client.ask(Asked::get("/seen")).await.text().parse().unwrap()
 }
 
+/// Has it loop for ever.
+async fn spin(mesh: &Mesh) {
+    let answer = Client::connect(address(mesh)).await.ask(Asked::get("/spin")).await;
+    assert_eq!((answer.status, answer.text().trim_end()), (504, "crashed"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_site_of_a_library_of_npms_answers_as_in_plain_wasmtime_and_no_request_fails_under_load() {
     let binary = std::fs::read(built("router")).unwrap();
@@ -85,12 +91,7 @@ async fn a_site_of_a_library_of_npms_answers_as_in_plain_wasmtime_and_no_request
         assert_eq!(&client.ask(asked).await, answer, "{asked:?}");
     }
     let callers = callers(&mesh, &ROUTER, expected).await;
-    crash_replace_and_roll_back(&mesh, "router", &binary, callers, "budget", async |mesh| {
-        let mut client = Client::connect(address(mesh)).await;
-        let answer = client.ask(Asked::get("/spin")).await;
-        assert_eq!((answer.status, answer.text().trim_end()), (504, "crashed"));
-    })
-    .await;
+    crash_replace_and_roll_back(&mesh, "router", &binary, callers, "budget", spin).await;
     mesh.stop().await;
 }
 
@@ -146,12 +147,7 @@ async fn a_handler_of_wasi_0_3_answers_as_in_plain_wasmtime_and_no_request_fails
     assert_eq!(plain::answers_of_wasi_0_3(&binary, &[Asked::get("/refuse")]).await, [None]);
     assert_eq!(client.ask(Asked::get("/refuse")).await.status, 500);
     let callers = callers(&mesh, &QUICK, expected).await;
-    crash_replace_and_roll_back(&mesh, "quick", &binary, callers, "budget", async |mesh| {
-        let mut client = Client::connect(address(mesh)).await;
-        let answer = client.ask(Asked::get("/spin")).await;
-        assert_eq!((answer.status, answer.text().trim_end()), (504, "crashed"));
-    })
-    .await;
+    crash_replace_and_roll_back(&mesh, "quick", &binary, callers, "budget", spin).await;
     mesh.stop().await;
 }
 
