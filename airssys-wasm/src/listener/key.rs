@@ -36,22 +36,24 @@ pub(crate) enum NoKey {
 
 /// Finds the key of a request, or makes one.
 pub(crate) fn find(from: &KeyFrom, path: &str, headers: &HeaderMap) -> Result<Found, NoKey> {
-    let (of, found) = match from {
-        KeyFrom::Header(name) => (format!("the header {name}"), once(headers.get_all(&**name).iter())),
-        KeyFrom::Cookie { name, .. } => (format!("the cookie {name}"), cookie(headers, name)),
-        KeyFrom::Path(at) => {
-            let segment = segments(path).nth(at.saturating_sub(1)).map(|segment| decoded(segment).into_owned());
-            (format!("segment {at} of the path"), Ok(segment))
-        }
+    let found = match from {
+        KeyFrom::Header(name) => once(headers.get_all(name).iter()),
+        KeyFrom::Cookie { name, .. } => cookie(headers, name),
+        KeyFrom::Path(at) => Ok(segments(path).nth(at.saturating_sub(1)).map(|segment| decoded(segment).into_owned())),
     };
-    let invalid = || NoKey::Invalid { of: of.clone() };
+    let of = || match from {
+        KeyFrom::Header(name) => format!("the header {name}"),
+        KeyFrom::Cookie { name, .. } => format!("the cookie {name}"),
+        KeyFrom::Path(at) => format!("segment {at} of the path"),
+    };
+    let invalid = || NoKey::Invalid { of: of() };
     match (found, from) {
         (Ok(Some(key)), _) if !key.is_empty() => match String::from_utf8(key) {
             Ok(key) if is_key(&key) => Ok(Found { key, is_made: false }),
             _ => Err(invalid()),
         },
         (Ok(_), KeyFrom::Cookie { make: true, .. }) => made(),
-        (Ok(_), _) => Err(NoKey::Missing { of }),
+        (Ok(_), _) => Err(NoKey::Missing { of: of() }),
         (Err(Twice), _) => Err(invalid()),
     }
 }
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_key_is_in_a_header_a_cookie_or_a_segment() {
-        let header = KeyFrom::Header("x-session".into());
+        let header = KeyFrom::Header(HeaderName::from_static("x-session"));
         assert_eq!(told(&header, "/", &[("x-session", b"alice")]), "alice");
         assert_eq!(told(&header, "/", &[("x-session", "ä/ö".as_bytes())]), "ä/ö");
         assert_eq!(told(&header, "/", &[]), "(missing)");

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 
-use http::Method;
+use http::{HeaderName, Method};
 
 use super::settings::{Route, RouteKey};
 
@@ -30,8 +30,8 @@ pub(crate) struct Target {
 /// What of a request is the key of the actor that answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeyFrom {
-    /// A header, in small letters.
-    Header(Box<str>),
+    /// A header.
+    Header(HeaderName),
     /// A cookie, and whether one is made where there is none.
     Cookie { name: Box<str>, make: bool },
     /// A segment of the path, counted from 1.
@@ -113,7 +113,9 @@ impl KeyFrom {
     /// What is wrong with it.
     pub(crate) fn of(key: &RouteKey) -> Result<Self, &'static str> {
         match (&key.header, &key.cookie, key.path, key.make) {
-            (Some(name), None, None, false) => Ok(Self::Header(name.to_ascii_lowercase().into())),
+            (Some(name), None, None, false) => {
+                HeaderName::try_from(name.as_str()).map(Self::Header).map_err(|_| "that is no name of a header")
+            }
             (None, Some(name), None, make) => Ok(Self::Cookie { name: name.as_str().into(), make }),
             (None, None, Some(at), false) => Ok(Self::Path(at)),
             (_, None, _, true) => Err("`make` goes with a cookie"),

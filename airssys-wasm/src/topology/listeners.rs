@@ -134,12 +134,11 @@ fn check_key(source: &Source, written: &WrittenRoute, multiplicity: Multiplicity
     if let Some(out) = read.numbers().iter().find_map(crate::schema::Number::check) {
         return Err(source.error(&key.span(), out.to_string(), out.hint()));
     }
-    KeyFrom::of(&read).map_err(|why| source.error(&key.span(), why, hint))?;
     let is_token = |name: &String| http::HeaderName::try_from(name.as_str()).is_ok();
     if let Some(name) = read.header.iter().chain(&read.cookie).find(|name| !is_token(name)) {
         return Err(source.error(&key.span(), format!("{name:?} is no name of a header or cookie"), hint));
     }
-    Ok(())
+    KeyFrom::of(&read).map(drop).map_err(|why| source.error(&key.span(), why, hint))
 }
 
 /// Whether a request could go by either.

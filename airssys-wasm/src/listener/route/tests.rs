@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use http::Method;
+use http::{HeaderName, Method};
 use proptest::prelude::*;
 
 use super::{Found, KeyFrom, Routes, decoded, has_dots};
@@ -70,7 +70,7 @@ fn a_key_is_taken_from_one_place() {
         let (header, cookie) = (header.map(str::to_owned), cookie.map(str::to_owned));
         KeyFrom::of(&RouteKey { header, cookie, make, path })
     };
-    assert_eq!(key(Some("X-Session"), None, false, None), Ok(KeyFrom::Header("x-session".into())));
+    assert_eq!(key(Some("X-Session"), None, false, None), Ok(KeyFrom::Header(HeaderName::from_static("x-session"))));
     assert_eq!(key(None, Some("s"), true, None), Ok(KeyFrom::Cookie { name: "s".into(), make: true }));
     assert_eq!(key(None, None, false, Some(2)), Ok(KeyFrom::Path(2)));
     for wrong in [
