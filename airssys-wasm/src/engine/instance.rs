@@ -245,7 +245,7 @@ impl Instance {
             let function = match self.find(ty) {
                 Some(Called::Function(function)) => function,
                 // Boxed, as above.
-                Some(Called::Http(handle)) => return Box::pin(self.handle_http(handle, envelope, deadline)).await,
+                Some(Called::Http(handle)) => return self.handle_http(handle, envelope, deadline).await,
                 Some(Called::Task(function)) => {
                     return Box::pin(self.handle_task(function, ty, &envelope.body, deadline)).await;
                 }

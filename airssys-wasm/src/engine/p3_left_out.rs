@@ -45,7 +45,7 @@ pub(super) async fn call(
 }
 
 pub(super) mod http {
-    use std::convert::Infallible;
+    pub(in crate::engine) use std::convert::Infallible as Begun;
     use std::sync::Arc;
 
     use wasmtime::Store;
@@ -71,15 +71,11 @@ pub(super) mod http {
             _: Request,
             _: Option<&Arc<Streams>>,
             _: usize,
-        ) -> wasmtime::Result<(Infallible, Collected)> {
+        ) -> wasmtime::Result<(Begun, Collected)> {
             match self {}
         }
 
-        pub(in crate::engine) async fn call(
-            self,
-            _: &mut Store<Guest>,
-            _: Infallible,
-        ) -> wasmtime::Result<Option<String>> {
+        pub(in crate::engine) async fn call(self, _: &mut Store<Guest>, _: Begun) -> wasmtime::Result<Option<String>> {
             match self {}
         }
     }

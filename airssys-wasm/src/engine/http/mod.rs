@@ -28,7 +28,8 @@ use crate::typed::compatible;
 const HANDLE: &str = "func(request: own<wasi:http/types@0.2#incoming-request>, \
     response-out: own<wasi:http/types@0.2#response-outparam>)";
 
-type Arguments = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
+/// What a guest is called with.
+pub(super) type Arguments = (Resource<HostIncomingRequest>, Resource<HostResponseOutparam>);
 
 /// The function by which a guest handles requests.
 #[derive(Clone, Copy)]

@@ -95,8 +95,7 @@ impl Collected {
     }
 
     /// Runs the guest, and takes what it writes.
-    pub(in crate::engine) async fn of<T>(&mut self, guest: impl Future<Output = T>) -> T {
-        let mut guest = pin!(guest);
+    pub(in crate::engine) async fn of<T>(&mut self, mut guest: Pin<&mut impl Future<Output = T>>) -> T {
         let streams = self.streams.as_ref().map(|Attached(streams)| Arc::clone(streams));
         poll_fn(|context| {
             let Some(streams) = &streams else { return self.poll(guest.as_mut(), context) };

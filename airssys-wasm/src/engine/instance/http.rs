@@ -1,12 +1,14 @@
 //! A request of HTTP, handled in an ordinary turn, on the instance that is there: what a guest keeps in its memory is
 //! there for its next request.
 
-use std::pin::pin;
+use std::future::ready;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::pulse::Early;
 use wasmtime::AsContextMut as _;
+use wasmtime::component::TypedFunc;
 use wasmtime_wasi_http::WasiHttpView as _;
 
 use super::{Answered, Instance, Ran, bounded, renew};
@@ -19,61 +21,93 @@ use crate::error::Fault;
 use crate::http::{Streams, read_request, write_response};
 use crate::message::Envelope;
 
+/// A request that is handled.
+type Handling<'a> = Pin<Box<dyn Future<Output = Ran<Answered>> + Send + 'a>>;
+
+/// One that has ended already.
+#[cold]
+fn ended<'a>(ran: Ran<Answered>) -> Handling<'a> {
+    Box::pin(ready(ran))
+}
+
 impl Instance {
-    /// Lets the guest handle a request, which has `deadline` for it, waiting included.
-    pub(super) async fn handle_http(
-        &mut self,
+    /// Lets the guest handle a request, which has `deadline` for it, waiting included. What is done before the guest is
+    /// called is in no future: one of more than a kilobyte costs a slow allocation with each request.
+    pub(super) fn handle_http<'a>(
+        &'a mut self,
         handle: Handle,
-        envelope: &Envelope,
+        envelope: &'a Envelope,
         deadline: Duration,
-    ) -> Ran<Answered> {
+    ) -> Handling<'a> {
         let streams = envelope.streams.as_ref();
         let request = match streams.and_then(|streams| streams.request(&envelope.body)) {
             Some(request) => request,
             None => match read_request(&envelope.body) {
                 Ok(request) => request,
-                Err(no) => return Ran::Fault(Fault::Invalid(format!("it is no request: {no}"))),
+                Err(no) => return ended(Ran::Fault(Fault::Invalid(format!("it is no request: {no}")))),
             },
         };
         if streams.is_some_and(|streams| streams.is_used()) {
             let gone = "another turn has read of the request, or begun to respond, and it cannot be handled again";
-            return Ran::Fault(Fault::Unavailable(gone.to_owned()));
+            return ended(Ran::Fault(Fault::Unavailable(gone.to_owned())));
         }
         let guest = self.store.data_mut();
         let most = usize::try_from(guest.turn.identity.terms.limits.message_bytes).unwrap_or(usize::MAX);
-        let ran = match handle {
+        match handle {
             Handle::Second(handle) => match http::begin(guest.http(), request, streams, most) {
-                Ok((arguments, mut response)) => {
-                    renew(&mut self.store, self.budget_ticks);
-                    let has_tasks = matches!(self.calls, Calls::Tasks(_));
-                    let ended = {
-                        let called = pin!(response.of(async {
-                            handle.call_async(&mut self.store, arguments).await?;
-                            if has_tasks { p3::settle(&mut self.store).await } else { Ok(()) }
-                        }));
-                        bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
-                    };
-                    self.responded(ended.map(|ended| ended.map(|()| None)), response, streams, deadline)
-                }
-                Err(error) => Ran::Crashed(classify(&error, self.store.data())),
+                Ok((arguments, response)) => Box::pin(self.second(handle, arguments, response, streams, deadline)),
+                Err(error) => ended(Ran::Crashed(classify(&error, self.store.data()))),
             },
             Handle::Third(handle) => match handle.begin(guest.http(), request, streams, most) {
-                Ok((begun, mut response)) => {
-                    renew(&mut self.store, self.budget_ticks);
-                    let ended = {
-                        let called = pin!(response.of(handle.call(&mut self.store, begun)));
-                        bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
-                    };
-                    self.responded(ended, response, streams, deadline)
-                }
-                Err(error) => Ran::Crashed(classify(&error, self.store.data())),
+                Ok((begun, response)) => Box::pin(self.third(handle, begun, response, streams, deadline)),
+                Err(error) => ended(Ran::Crashed(classify(&error, self.store.data()))),
             },
-        };
-        // After a crash there is nothing to look at.
-        if !matches!(ran, Ran::Crashed(_)) {
-            self.look_at_what_is_left();
         }
-        ran
+    }
+
+    #[allow(clippy::manual_async_fn, reason = "what an async function takes by value is in its future twice")]
+    fn second<'a>(
+        &'a mut self,
+        handle: TypedFunc<http::Arguments, ()>,
+        arguments: http::Arguments,
+        mut response: Collected,
+        streams: Option<&'a Arc<Streams>>,
+        deadline: Duration,
+    ) -> impl Future<Output = Ran<Answered>> + 'a {
+        async move {
+            renew(&mut self.store, self.budget_ticks);
+            let has_tasks = matches!(self.calls, Calls::Tasks(_));
+            let ended = {
+                let guest = pin!(async {
+                    handle.call_async(&mut self.store, arguments).await?;
+                    // Boxed: one without tasks does not carry this around.
+                    if has_tasks { Box::pin(p3::settle(&mut self.store)).await } else { Ok(()) }
+                });
+                let called = pin!(response.of(guest));
+                bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
+            };
+            self.responded(ended.map(|ended| ended.map(|()| None)), response, streams, deadline)
+        }
+    }
+
+    #[allow(clippy::manual_async_fn, reason = "see above")]
+    fn third<'a>(
+        &'a mut self,
+        handle: p3::http::Handle,
+        begun: p3::http::Begun,
+        mut response: Collected,
+        streams: Option<&'a Arc<Streams>>,
+        deadline: Duration,
+    ) -> impl Future<Output = Ran<Answered>> + 'a {
+        async move {
+            renew(&mut self.store, self.budget_ticks);
+            let ended = {
+                let guest = pin!(handle.call(&mut self.store, begun));
+                let called = pin!(response.of(guest));
+                bounded(&self.pulse, &self.clock, &self.cut, called, deadline).await
+            };
+            self.responded(ended, response, streams, deadline)
+        }
     }
 
     fn look_at_what_is_left(&mut self) {
@@ -98,21 +132,24 @@ impl Instance {
 
     /// What became of a request: the error that the guest answered with, or its response.
     fn responded(
-        &self,
+        &mut self,
         ended: Result<wasmtime::Result<Option<String>>, Early<String>>,
         response: Collected,
         streams: Option<&Arc<Streams>>,
         deadline: Duration,
     ) -> Ran<Answered> {
-        match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |error| error) {
+        let ran = match self.ran(ended.map(|ended| ended.map(Ok)), deadline, |error| error) {
             Ran::Done(error) => {
                 // Whatever the guest keeps of the request ends here.
                 streams.inspect(|streams| streams.close());
                 answered(&error.map_or_else(|| response.whole(), Err))
             }
             Ran::Fault(fault) => Ran::Fault(fault),
-            Ran::Crashed(crash) => Ran::Crashed(crash),
-        }
+            // There is nothing to look at.
+            Ran::Crashed(crash) => return Ran::Crashed(crash),
+        };
+        self.look_at_what_is_left();
+        ran
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,10 +31,10 @@ fn endless(bytes: usize) -> (Arc<AtomicUsize>, http::Response<HyperOutgoingBody>
 #[tokio::test]
 async fn a_stream_that_is_handed_on_is_taken_as_far_as_it_is_read() {
     let (hand_over, mut response, mut left) = collected(1 << 20);
-    let ended = response.ends();
+    let mut ended = response.ends();
     let (taken, given) = endless(1 << 12);
     hand_over.send(Ok(given)).unwrap();
-    let mut running = Box::pin(response.of(ended));
+    let mut running = Box::pin(response.of(Pin::new(&mut ended)));
     assert!((&mut running).now_or_never().is_none(), "its turn is not over");
     let taken = || taken.load(Ordering::Relaxed);
     assert_eq!(taken(), HELD_BYTES + (1 << 12));
@@ -51,10 +52,10 @@ async fn a_stream_that_is_handed_on_is_taken_as_far_as_it_is_read() {
 #[tokio::test]
 async fn a_stream_that_is_handed_on_ends_with_its_turn_whoever_holds_it() {
     let (hand_over, mut response, mut left) = collected(1 << 20);
-    let ended = response.ends();
+    let mut ended = response.ends();
     let (taken, given) = endless(HELD_BYTES + 1);
     hand_over.send(Ok(given)).unwrap();
-    assert!(response.of(ended).now_or_never().is_none());
+    assert!(response.of(Pin::new(&mut ended)).now_or_never().is_none());
     let mut body = left.try_recv().unwrap().into_body();
     drop(response);
     assert_eq!(Arc::strong_count(&taken), 1, "what it is read from is let go");
@@ -67,7 +68,7 @@ async fn a_stream_that_is_handed_on_ends_with_its_turn_whoever_holds_it() {
 async fn why_a_stream_is_not_whole_is_known_when_it_was_handed_on() {
     for (breaks, has_left) in [(false, false), (true, false), (false, true), (true, true)] {
         let (hand_over, mut response, mut left) = collected(1 << 20);
-        let ended = response.ends();
+        let mut ended = response.ends();
         let (goes_on, waits) = oneshot::channel::<()>();
         let last = async move {
             let _it_goes_on = if has_left { waits.await } else { Ok(()) };
@@ -76,7 +77,7 @@ async fn why_a_stream_is_not_whole_is_known_when_it_was_handed_on() {
         let first = stream::iter([Ok(Frame::data(Bytes::from_static(b"one")))]);
         let body = StreamBody::new(first.chain(Box::pin(last).into_stream())).boxed_unsync();
         hand_over.send(Ok(http::Response::new(body))).unwrap();
-        let mut running = Box::pin(response.of(ended));
+        let mut running = Box::pin(response.of(Pin::new(&mut ended)));
         let told = if has_left {
             assert!((&mut running).now_or_never().is_none());
             goes_on.send(()).unwrap();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -76,7 +77,7 @@ async fn a_short_response_is_held_back_whatever_its_guest_computes() {
         }
         writer.finish();
     };
-    response.of(guest).await;
+    response.of(pin!(guest)).await;
     assert!(left.try_recv().is_err(), "nothing has left");
     assert_eq!(body(response.whole()), Bytes::from("busy ".repeat(100)));
 }
@@ -101,7 +102,7 @@ async fn a_response_leaves_when_its_guest_waits_with_a_part_of_it_written() {
         assert_eq!(next().await.as_deref(), Some(&b"two"[..]));
         assert_eq!(next().await, None);
     };
-    tokio::join!(response.of(guest), client);
+    tokio::join!(response.of(pin!(guest)), client);
     assert!(body(response.whole()).is_empty(), "what has left is not answered once more");
 }
 
@@ -118,6 +119,7 @@ async fn a_long_response_leaves_as_it_comes_and_its_guest_waits_for_who_reads_it
         }
         writer.finish();
     };
+    let guest = pin!(guest);
     let mut running = Box::pin(response.of(guest));
     assert!((&mut running).now_or_never().is_none(), "nobody reads it");
     let client = async { left.await.unwrap().into_body().collect().await.unwrap().to_bytes().len() };
@@ -136,7 +138,7 @@ async fn a_response_for_a_message_has_its_bound() {
         give_way().await;
         assert!(writer.stream.write(Bytes::new()).is_err(), "nobody takes more");
     };
-    response.of(guest).await;
+    response.of(pin!(guest)).await;
     assert_eq!(response.whole().unwrap_err(), "response-too-long: a message has 10 bytes at most");
 }
 
