@@ -1,11 +1,12 @@
 //! Bodies that are longer than a message: they go through as they come, both ways.
 
-use airssys_tests::until;
+use airssys_tests::{log, until};
 use airssys_wasm::events::Kind;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 use super::answers::next;
@@ -55,9 +56,16 @@ async fn what_happens_is_told_as_it_happens() {
 
 #[tokio::test]
 async fn a_response_that_ends_before_it_is_whole_does_not_look_whole() {
+    log::listen();
     let site = Site::start("limits = { turn_deadline = \"200ms\" }", &all("")).await;
     let mut client = site.client().await;
     assert!(client.try_ask("GET", "/drip?1000", &[], "").await.is_err(), "its turn was cut off");
+    let lines = log::of("airssys::http", "site");
+    let is_told = |(level, fields): &(String, Value)| {
+        level == "WARN"
+            && fields["message"].as_str().is_some_and(|text| text.contains("that had left") && text.contains("200ms"))
+    };
+    assert!(lines.iter().any(is_told), "why, is in the log alone: {lines:?}");
     assert_eq!(site.get("/seen").await.status, 200);
     // A client that goes away takes its turn with it at the next word.
     let mut stream = TcpStream::connect(site.address).await.unwrap();
