@@ -370,8 +370,8 @@ async fn a_socket_reaches_the_granted_address_and_no_other() {
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody else came");
     }
     let audited = log::of("airssys::audit", "caller");
-    assert_eq!(audited.len(), 3, "{audited:?}");
-    assert_eq!((&audited[0].1["address"], &audited[0].1["message"]), (&json!(elsewhere), &json!("socket denied")));
+    assert_eq!(audited.len(), 4, "{audited:?}");
+    assert_eq!((&audited[0].1["target"], &audited[0].1["message"]), (&json!(elsewhere), &json!("denied")));
     mesh.stop().await;
 }
 
@@ -689,9 +689,6 @@ async fn a_datagram_reaches_the_granted_address_and_no_other() {
     }
     let audited = log::of("airssys::audit", "speaker");
     assert_eq!(audited.len(), 1, "{audited:?}");
-    assert_eq!(
-        (&audited[0].1["address"], &audited[0].1["message"]),
-        (&json!(to_shut.to_string()), &json!("socket denied"))
-    );
+    assert_eq!((&audited[0].1["target"], &audited[0].1["message"]), (&json!(to_shut.to_string()), &json!("denied")));
     mesh.stop().await;
 }

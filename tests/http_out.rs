@@ -138,7 +138,7 @@ async fn what_is_not_granted_reaches_nobody() {
     );
     assert_eq!(refused(&mut events).await, (format!("POST http://{own}/v1/a"), missing));
     let audited = log::of("airssys::audit", "fetcher");
-    let said = |(_, line): &&(_, Value)| line["request"] == json!(format!("GET http://{own}/v2/a"));
+    let said = |(_, line): &&(_, Value)| line["target"] == json!(format!("GET http://{own}/v2/a"));
     assert_eq!(audited.iter().filter(said).count(), 1, "{audited:?}");
     assert!(!format!("{audited:?}").contains("s3cret"), "a password is nobody's to read: {audited:?}");
     // And what is granted comes there, however it is written.

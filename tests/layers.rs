@@ -23,7 +23,7 @@ use crate::sources::{Arrow, Sources, circles};
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
 const LAYERS: [&[&str]; 14] = [
     &["address", "blocking", "hex", "hint", "operation", "schema", "shown", "typed", "unique"],
-    &["http", "limits", "wire"],
+    &["http", "limits", "rate", "wire"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state", "waits"],
     &["client", "middleware", "settings"],

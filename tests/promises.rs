@@ -15,6 +15,7 @@ mod damage;
 mod deploy;
 mod direct;
 mod dispatch;
+mod door;
 mod doors;
 mod durable;
 mod events;

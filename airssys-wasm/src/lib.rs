@@ -158,6 +158,7 @@ pub mod message;
 pub mod middleware;
 mod operation;
 mod quota;
+mod rate;
 pub mod registry;
 mod router;
 mod runtime;

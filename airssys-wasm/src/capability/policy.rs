@@ -123,7 +123,7 @@ impl Policy {
             Operation::Spawn | Operation::Stop | Operation::Monitor | Operation::Link => {
                 (&requests.spawn, &grants.spawn)
             }
-            Operation::Invoke | Operation::Deliver => (&[], &[]),
+            _ => (&[], &[]),
         }
     }
 

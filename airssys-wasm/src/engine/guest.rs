@@ -10,6 +10,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::foreign::{Foreign, Owned};
 use super::handles::Handles;
+use super::host::file_names::FileNames;
 use super::host::listings::Listings;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
@@ -36,6 +37,8 @@ pub(crate) struct Guest {
     pub(super) expected: Arc<AtomicUsize>,
     /// The bounds of the granted folders that files and folders which are open lie in, where these may be written to.
     pub(super) quotas: HashMap<u32, Quota>,
+    /// What they are called.
+    pub(super) names: FileNames,
     /// Taken where another instance comes in its place.
     pub(super) permit: Option<InstancePermit>,
 }

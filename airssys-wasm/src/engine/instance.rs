@@ -25,6 +25,7 @@ use super::foreign::Foreign;
 use super::functions::Functions;
 use super::guest::Guest;
 use super::handles::Handles;
+use super::host::file_names::FileNames;
 use super::host::listings::Listings;
 use super::host::messaging::fault_from_wit;
 use super::host::resources::{self, Wear};
@@ -448,6 +449,7 @@ fn make_store(
         listings: Listings::default(),
         expected: Arc::default(),
         quotas: HashMap::new(),
+        names: FileNames::default(),
         permit: Some(permit),
     };
     let mut store = Store::new(&template.engine, guest);

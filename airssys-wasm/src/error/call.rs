@@ -153,6 +153,13 @@ pub enum CallError {
     /// A guest wants to know of the end of a child, and could not be told. Only layers of the dispatch stack see it.
     #[error("this component exports no `monitoring`, and cannot be told")]
     Deaf,
+    /// What a service did outside of the mesh failed, such as a read of a file. Only layers of the dispatch stack see
+    /// it.
+    #[error("it failed: {code}")]
+    Failed {
+        /// The name that WASI has for that, such as `no-entry`; else what was wrong.
+        code: String,
+    },
     /// Whoever asked for it is gone: the turn was discarded or cut off, or the host no longer waits. Only layers of the
     /// dispatch stack see it: nobody else is there to be told.
     #[error("discarded: whoever asked for it is gone")]
@@ -173,6 +180,7 @@ impl CallError {
             | Self::DeadHandle(_)
             | Self::Taken { .. }
             | Self::Deaf
+            | Self::Failed { .. }
             | Self::Discarded => false,
         }
     }
@@ -202,6 +210,7 @@ impl Coded for CallError {
             Self::Dropped(_) => "dropped",
             Self::Taken { .. } => "taken",
             Self::Deaf => "deaf",
+            Self::Failed { .. } => "failed",
             Self::Discarded => "discarded",
         }
     }
@@ -223,7 +232,7 @@ impl Coded for CallError {
             Self::Crashed(crash) => crash
                 .hint()
                 .or_else(|| Some(Hint::from("the message is a dead letter now: ").act(Act::ListDeadLetters))),
-            Self::Dropped(_) | Self::Taken { .. } | Self::Deaf | Self::Discarded => None,
+            Self::Dropped(_) | Self::Taken { .. } | Self::Deaf | Self::Failed { .. } | Self::Discarded => None,
         }
     }
 }

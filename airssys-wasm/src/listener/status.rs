@@ -60,6 +60,7 @@ fn status(error: &CallError) -> StatusCode {
         | CallError::Deadlock
         | CallError::Taken { .. }
         | CallError::Deaf
+        | CallError::Failed { .. }
         | CallError::Discarded => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tracing::warn;
 
-use super::{Context, Layer, Metrics, Verdict, Who};
+use super::{Context, Layer, Metrics, Verdict, Who, deny};
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::{CallError, Denied, SendError};
-use crate::events::{Events, Happening, text};
+use crate::events::Events;
 use crate::typed::FunctionType;
 
 /// The capability check. A service may always write to itself.
@@ -58,17 +57,7 @@ impl Layer for Authorize {
         if let Some(metrics) = context.metrics {
             Metrics::count(&metrics.denied);
         }
-        warn!(
-            target: "airssys::audit",
-            service = %address, operation = %denied.operation, target = %denied.target, missing = %denied.missing, "denied"
-        );
-        let what = Happening::Denied {
-            actor: text(address),
-            operation: denied.operation.to_string(),
-            target: text(&denied.target),
-            missing: text(&denied.missing),
-        };
-        self.events.publish(Some(address.service()), what);
+        deny(&self.events, address, &denied);
         Verdict::Reject(CallError::NotSent(SendError::Denied(Box::new(denied))))
     }
 }

@@ -1,4 +1,5 @@
-//! The dispatch stack: what every message passes, whoever sends it.
+//! The dispatch stack: what every message passes, whoever sends it; and all that a guest asks of its host: files,
+//! sockets, HTTP requests, its state, clocks, randomness, its environment and its configuration.
 //!
 //! Layers run by priority, highest first. [`Layer::before`] may let the message on, answer it, or turn it away; when
 //! its outcome is known, the layers that it came to are asked in reverse, [`Layer::on_error`] where it is an error,
@@ -9,39 +10,54 @@
 //! the host itself brings to a mailbox comes here as well, as [`Operation::Deliver`], where it is put in: the message
 //! of a timer, a notice that a child ended, each subscriber's copy of a publication.
 //!
+//! A layer says by [`Layer::applies_to`] what it is asked about. What a guest does that needs several of these is asked
+//! about once, with all of them in [`Context::needs`]: to open a file that is to be written to and made where it is not
+//! there is one question. Of files, each read and write of what is open passes as well, also by a stream, under the
+//! name of what was opened.
+//!
+//! A panic of a layer rejects what it was asked about, in its name; one over an outcome changes nothing.
+//!
 //! A layer that has to wait for its verdict says so by [`Verdict::Later`]. Sends and calls wait for it, where whoever
 //! asks can wait. Nothing else does, and is turned away: see there.
 //!
 //! # Hot path
 //!
 //! One virtual call a layer and hook; no allocation, no lock, and no await but for a layer that answers later. Bench
-//! rows `tell` and `ask` have it in them.
+//! rows `tell` and `ask` have it in them. What no layer applies to costs one test of a set: nothing is named or
+//! allocated for it.
 //!
 //! Invariant: [`Layer::after`] is called once for each [`Layer::before`], with the context that was there, whatever
 //! becomes of the message.
 
 mod authorize;
 mod deadline;
+mod denial;
 mod later;
+mod limit;
 mod metrics;
 mod passage;
+mod placed;
 mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use crate::operation::Operation;
+pub use crate::operation::{Operation, Operations};
 pub(crate) use authorize::Authorize;
 pub(crate) use deadline::Deadline;
+pub(crate) use denial::deny;
 pub(crate) use later::Later;
+pub(crate) use limit::RateLimit;
 pub(crate) use metrics::{Metrics, Recorder};
 pub(crate) use passage::{Entered, Entry, Outcome, Passage, Patience, Settled};
+pub(crate) use placed::Placed;
 pub(crate) use trace::Trace;
 
 use crate::address::Address;
@@ -49,6 +65,7 @@ use crate::capability::Policy;
 use crate::error::CallError;
 use crate::events::Events;
 use crate::message::Answer;
+use crate::rate::Rate;
 use crate::typed::FunctionType;
 use crate::waits::Waits;
 
@@ -69,7 +86,7 @@ pub(crate) enum Who<'a> {
     },
 }
 
-/// One message at the stack: who, what, when, and what layers leave for each other.
+/// One message at the stack, or something else that is done: who, what, when, and what layers leave for each other.
 ///
 /// # Example
 ///
@@ -104,8 +121,16 @@ pub struct Context<'a> {
     pub(crate) who: Who<'a>,
     /// What is done.
     pub operation: Operation,
-    /// To whom, or on which topic.
+    /// All that it needs, the operation among them: to open a file for writing needs to open and to write.
+    pub needs: Operations,
+    /// To whom, on which topic, or with what. A file by its path as the guest knows it, the granted folder first,
+    /// without `.` and `..`; what is open by the path of what was opened, links followed. A socket by its address, an
+    /// HTTP request as `GET https://host:443/path`, state and configuration by their keys.
     pub target: &'a str,
+    /// The other one, where there are two: what something is renamed to, and what a new link is a link to.
+    pub also: Option<&'a str>,
+    /// How many bytes it asks for at most, where it is read; what is written or sent is the body.
+    pub wants_bytes: u64,
     /// The function that is called, where it is called by its own type.
     pub(crate) function: Option<&'a FunctionType>,
     /// Where the target counts its messages; none for a topic.
@@ -135,7 +160,10 @@ impl<'a> Context<'a> {
             sender,
             who,
             operation,
+            needs: Operations::of(operation),
             target,
+            also: None,
+            wants_bytes: 0,
             function: None,
             metrics: None,
             deadline: None,
@@ -218,10 +246,12 @@ pub enum Verdict {
     /// told that the service is stopped. Whoever goes away is not waited for: the future is dropped, and the layers are
     /// told that the message was discarded.
     ///
-    /// Nothing else can wait: a publication, a subscription, what is done to children, what the host brings to a
-    /// mailbox, and everything in the sync lane. There nobody looks at the future: the message does not go on, and is
-    /// rejected in the layer's name. [`Context::may_wait`] says before which it is, so that a layer can decide by what
-    /// it knows already.
+    /// So it is with a file, a socket and an HTTP request of a guest, for the `reserve_timeout`.
+    ///
+    /// Nothing else can wait: state, clocks and what else a guest has for itself, a publication, a subscription, what
+    /// is done to children, what the host brings to a mailbox, and everything in the sync lane. There nobody looks at
+    /// the future: the message does not go on, and is rejected in the layer's name. [`Context::may_wait`] says before
+    /// which it is, so that a layer can decide by what it knows already.
     ///
     /// A layer that asks a service of the same mesh must let its own question pass. Whom it asks may be waiting for it:
     /// a call to whoever waits for its verdict fails with [`CallError::Deadlock`], of the layer as well as of the
@@ -315,9 +345,15 @@ pub trait Layer: Send + Sync + 'static {
     /// Its name in logs and errors.
     fn name(&self) -> &'static str;
 
-    /// Its place: higher comes first. The built-in ones are at 1000 (authorize), 900 (deadline), 800 (metrics) and 700
-    /// (trace).
+    /// Its place: higher comes first. The built-in ones are at 1000 (authorize), 900 (deadline), 800 (metrics), 750
+    /// (quota) and 700 (trace).
     fn priority(&self) -> i32;
+
+    /// What it is asked about. By default messages, and what is done with topics and children:
+    /// [`Operations::MESSAGES`]. It is asked once, when the mesh starts.
+    fn applies_to(&self) -> Operations {
+        Operations::MESSAGES
+    }
 
     /// Before the message goes on. It may change the body. What it has to wait for it waits for in a
     /// [`Verdict::Later`].
@@ -337,7 +373,11 @@ pub trait Layer: Send + Sync + 'static {
 
 /// The layers, in order.
 pub(crate) struct Stack {
-    layers: Arc<[Arc<dyn Layer>]>,
+    layers: Box<[Placed]>,
+    /// What they apply to, together, as a number.
+    wanted: AtomicU64,
+    /// That of quotas, which is one of them.
+    limit: Arc<RateLimit>,
     /// Whether there are others than the built-in layers, which never ask for a retry.
     extended: bool,
     /// Whether the mesh is over, so that nobody waits for a layer any more.
@@ -349,21 +389,54 @@ pub(crate) struct Stack {
 impl Stack {
     /// The built-in layers and these; what they deny is told there.
     pub(crate) fn new(extra: Vec<Arc<dyn Layer>>, events: &Arc<Events>) -> Self {
-        let mut layers: Vec<Arc<dyn Layer>> = vec![
+        let limit = Arc::new(RateLimit::new(events));
+        let built_in: [Arc<dyn Layer>; 5] = [
             // Before anything else sees it: is it allowed at all?
             Arc::new(Authorize { events: Arc::clone(events) }),
             // Does anybody still want it?
             Arc::new(Deadline),
             // Count what is left.
             Arc::new(Recorder),
+            // Is it more than is allowed in a second? Nothing applies where there is no quota.
+            Arc::clone(&limit) as Arc<dyn Layer>,
             // Tell of it where somebody listens.
             Arc::new(Trace),
         ];
         let extended = !extra.is_empty();
-        layers.extend(extra);
+        let mut layers: Vec<Placed> = built_in.into_iter().map(Placed::built_in).collect();
+        layers.extend(extra.into_iter().map(Placed::foreign));
         // Stable: of equal priority, the built-in one first, then in the order given.
-        layers.sort_by_key(|layer| std::cmp::Reverse(layer.priority()));
-        Self { layers: layers.into(), extended, closed: watch::Sender::new(false), waits: Arc::default() }
+        layers.sort_by_key(|layer| std::cmp::Reverse(layer.priority));
+        let stack = Self {
+            layers: layers.into(),
+            wanted: AtomicU64::default(),
+            limit,
+            extended,
+            closed: watch::Sender::new(false),
+            waits: Arc::default(),
+        };
+        stack.look();
+        stack
+    }
+
+    /// Puts quotas in force, each for the services that use it: pairs of both names.
+    pub(crate) fn limit<'a>(&self, quotas: &[Rate], uses: impl Iterator<Item = (&'a str, &'a str)>) {
+        let about = self.limit.put(quotas, uses);
+        let of_quotas = self.layers.iter().filter(|layer| layer.is(&self.limit));
+        of_quotas.for_each(|layer| layer.apply_to(about));
+        self.look();
+    }
+
+    fn look(&self) {
+        let wanted = self.layers.iter().fold(Operations::NONE, |all, layer| all | layer.applies_to());
+        self.wanted.store(wanted.bits(), Ordering::Relaxed);
+    }
+
+    /// Whether a layer applies to one of these. Where none does, nobody has to be asked.
+    #[inline]
+    #[must_use]
+    pub(crate) fn wants(&self, needs: Operations) -> bool {
+        Operations::of_bits(self.wanted.load(Ordering::Relaxed)).intersects(needs)
     }
 
     /// Turns those away who wait for a layer, now and from now on.
@@ -380,6 +453,6 @@ impl Stack {
 
 impl fmt::Debug for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.layers.iter().map(|layer| layer.name())).finish()
+        f.debug_list().entries(self.layers.iter().map(|layer| layer.name)).finish()
     }
 }

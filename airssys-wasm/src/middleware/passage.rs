@@ -6,7 +6,8 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::later::{apart, within};
-use super::{Context, ErrorVerdict, Later, Metrics, Stack, Verdict, Who};
+use super::placed::{PANICKED, rejected};
+use super::{Context, ErrorVerdict, Later, Metrics, Operations, Stack, Verdict, Who};
 use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError, SupervisionError};
@@ -34,6 +35,8 @@ pub(crate) struct Passage<'a> {
 #[derive(Debug)]
 pub(crate) struct Entry {
     operation: Operation,
+    needs: Operations,
+    wants_bytes: u64,
     when: Option<Instant>,
     attributes: BTreeMap<&'static str, Box<str>>,
     depth: usize,
@@ -141,7 +144,10 @@ impl<'a> Passage<'a> {
                         biased;
                         () = &mut late => Entered::Out(Err(self.late())),
                         _ = closed.wait_for(|closed| *closed) => Entered::Out(Err(self.stopped())),
-                        verdict = later => self.heed(verdict, body),
+                        said = later => match said {
+                            Some(verdict) => self.heed(verdict, body),
+                            None => Entered::Out(Err(self.rejected(PANICKED))),
+                        },
                     }
                 }
             };
@@ -175,6 +181,9 @@ impl<'a> Passage<'a> {
         let stack = self.stack;
         while let Some(layer) = stack.layers.get(self.depth) {
             self.depth += 1;
+            if !layer.applies_to().intersects(self.context.needs) {
+                continue;
+            }
             match layer.before(&mut self.context, body) {
                 Verdict::Continue => {}
                 verdict => return self.heed(verdict, body),
@@ -198,7 +207,7 @@ impl<'a> Passage<'a> {
     }
 
     fn asked_last(&self) -> Option<&'static str> {
-        self.stack.layers.get(self.depth.checked_sub(1)?).map(|layer| layer.name())
+        self.stack.layers.get(self.depth.checked_sub(1)?).map(|layer| layer.name)
     }
 
     /// The rejection of the layer that was asked last.
@@ -229,14 +238,19 @@ impl<'a> Passage<'a> {
     #[inline]
     fn tell(&mut self, mut outcome: Answer, retries: u32) -> Settled {
         let stack = self.stack;
-        let entered = stack.layers.get(..std::mem::replace(&mut self.depth, 0)).unwrap_or_default();
+        let needs = self.context.needs;
+        let depth = std::mem::replace(&mut self.depth, 0);
+        let entered = || {
+            let entered = stack.layers.get(..depth).unwrap_or_default().iter().rev();
+            entered.filter(|layer| layer.applies_to().intersects(needs))
+        };
         let mut again = false;
-        for layer in entered.iter().rev() {
+        for layer in entered() {
             let Err(error) = &outcome else { break };
             match layer.on_error(&self.context, error) {
                 ErrorVerdict::Continue => {}
                 ErrorVerdict::Replace(error) => {
-                    self.by = Some(layer.name());
+                    self.by = Some(layer.name);
                     outcome = Err(error);
                 }
                 ErrorVerdict::Suppress => outcome = Ok(None),
@@ -248,7 +262,7 @@ impl<'a> Passage<'a> {
                 ErrorVerdict::Stop => break,
             }
         }
-        for layer in entered.iter().rev() {
+        for layer in entered() {
             layer.after(&self.context, &outcome);
         }
         if again { Settled::Retry } else { Settled::Done(Outcome { answer: outcome, by: self.by }) }
@@ -259,6 +273,8 @@ impl<'a> Passage<'a> {
     pub(crate) fn put_aside(mut self) -> Entry {
         Entry {
             operation: self.context.operation,
+            needs: self.context.needs,
+            wants_bytes: self.context.wants_bytes,
             when: self.context.when,
             attributes: std::mem::take(&mut self.context.attributes),
             depth: std::mem::replace(&mut self.depth, 0),
@@ -285,13 +301,23 @@ impl Entry {
         metrics: Option<&'a Metrics>,
         trace: u64,
     ) -> Passage<'a> {
-        let Self { operation, when, attributes, depth } = self;
+        let Self { operation, needs, wants_bytes, when, attributes, depth } = self;
         let mut context = Context::new(who, operation, target);
+        (context.needs, context.wants_bytes) = (needs, wants_bytes);
         (context.metrics, context.trace, context.when, context.attributes) = (metrics, trace, when, attributes);
         context.let_on = true;
         let mut passage = Passage::new(stack, context);
         passage.depth = depth;
         passage
+    }
+}
+
+impl<'a> Passage<'a> {
+    /// Says again what the other target was.
+    #[must_use]
+    pub(crate) fn and_also(mut self, also: Option<&'a str>) -> Self {
+        self.context.also = also;
+        self
     }
 }
 
@@ -313,10 +339,6 @@ impl Outcome {
             _ => Ok(self.sent()?),
         }
     }
-}
-
-fn rejected(by: Option<&'static str>, reason: String) -> SendError {
-    SendError::Rejected { layer: by.unwrap_or("the dispatch stack").into(), reason }
 }
 
 fn is_denial(error: &CallError) -> bool {

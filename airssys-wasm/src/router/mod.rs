@@ -77,7 +77,7 @@ pub(crate) struct Mesh {
     /// How long a send waits for room, in nanoseconds. Looked at only where there is none.
     reserve_timeout: AtomicU64,
     services: ArcSwap<Services>,
-    stack: Stack,
+    pub(crate) stack: Stack,
     topics: Topics,
     pub(crate) waits: Arc<Waits>,
     pub(crate) pulse: Arc<Pulse>,
@@ -202,7 +202,7 @@ impl Mesh {
         self.timers.resize(settings.most_timers());
     }
 
-    fn reserve_timeout(&self) -> Duration {
+    pub(crate) fn reserve_timeout(&self) -> Duration {
         Duration::from_nanos(self.reserve_timeout.load(Ordering::Relaxed))
     }
 

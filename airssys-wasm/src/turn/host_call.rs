@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::awaited::Awaited;
 use super::chance::NoRandomness;
-use crate::capability::Operation;
 use crate::error::{SendError, SupervisionError};
 use crate::limits::REASON_BYTES;
 use crate::message::Answer;
+use crate::operation::{Operation, Operations};
 use crate::shown::beginning;
 use crate::typed::FunctionType;
 
@@ -59,7 +59,18 @@ macro_rules! calls {
                 }
             }
 
-            /// What a guest has to be granted for it, and whom it is about; none where it needs no grant.
+            /// What of it the layers are asked about here, since nothing else asks them: what a guest has for itself.
+            #[inline]
+            pub(super) fn of_its_own(&self) -> Operations {
+                match self {
+                    $(Self::$name { .. } => match Scope::$scope {
+                        Scope::Own => Operations::NONE$(.and(Operation::$operation))?,
+                        _ => Operations::NONE,
+                    },)*
+                }
+            }
+
+            /// What is done, and to whom or with what; none where no layer has to do with it.
             pub(super) fn permission(&self) -> Option<(Operation, Cow<'_, str>)> {
                 match self {
                     $(Self::$name $({ $($field),+ })? => None$(.or(Some((Operation::$operation, $target.into()))))?,)*
@@ -79,8 +90,9 @@ macro_rules! calls {
 }
 
 /// The table of calls, given to the macro that makes something of it. An entry a call: its fields; whose it is, with
-/// what has to be granted for it; how it is told; and what answers it: `now`, or where it `waits`, or `may_wait`; or
-/// `elsewhere`, in the engine. How it is carried out is written here and done in `carry_out.rs`, which knows the turn.
+/// what is done and the target, which the layers are asked about; how it is told; and what answers it: `now`, or where
+/// it `waits`, or `may_wait`; or `elsewhere`, in the engine. How it is carried out is written here and done in
+/// `carry_out.rs`, which knows the turn.
 macro_rules! table {
     ($make:ident) => {
         $make! { turn;
@@ -124,32 +136,32 @@ macro_rules! table {
             OpenState { name: String }
                 Own, ("open the state {name:?}"), now Kept(turn.open_state(&name));
             GetState { key: String }
-                Own, ("get {key}"), now Value(turn.get_state(&key));
+                Own(StateRead: key), ("get {key}"), now Value(turn.get_state(&key));
             SetState { key: String, #[serde(with = "octets")] value: Bytes }
-                Own, ("set {key} to {}", beginning(value)), now Kept(turn.set_state(&key, value));
+                Own(StateWrite: key), ("set {key} to {}", beginning(value)), now Kept(turn.set_state(&key, value));
             DeleteState { key: String }
-                Own, ("delete {key}"), now Kept(turn.delete_state(&key));
+                Own(StateWrite: key), ("delete {key}"), now Kept(turn.delete_state(&key));
             IncrementState { key: String, by: u64 }
-                Own, ("increment {key} by {by}"), now Number(turn.increment_state(&key, by));
+                Own(StateWrite: key), ("increment {key} by {by}"), now Number(turn.increment_state(&key, by));
             StateKeys { cursor: Option<u64> }
-                Own, ("list its keys from {}", cursor.unwrap_or(0)), now Keys(turn.state_keys(cursor));
+                Own(StateRead: ""), ("list its keys from {}", cursor.unwrap_or(0)), now Keys(turn.state_keys(cursor));
             Config { key: String }
-                Own, ("read the configuration of {key}"), now Text(turn.identity.terms.config.get(&key).cloned());
+                Own(Config: key), ("read the configuration of {key}"), now Text(turn.identity.terms.config.get(&key).cloned());
             AllConfig
-                Own, ("read its configuration"), now Pairs(turn.all_config());
+                Own(Config: ""), ("read its configuration"), now Pairs(turn.all_config());
             Log { level: Level, line: String }
                 Own, ("log {}", beginning(line.as_bytes())), now Nothing(turn.log(level, &line));
             WallClock
-                Own, ("ask for the time"), now Time(turn.time.wall());
+                Own(Clock: "wall"), ("ask for the time"), now Time(turn.time.wall());
             MonotonicClock
-                Own, ("ask how long it has been"), now Nanoseconds(turn.time.monotonic());
+                Own(Clock: "monotonic"), ("ask how long it has been"), now Nanoseconds(turn.time.monotonic());
             RandomBytes { count: u64 }
-                Own, ("draw {count} random bytes"), now BytesDrawn(turn.chance.bytes(count));
+                Own(Random: ""), ("draw {count} random bytes"), now BytesDrawn(turn.chance.bytes(count));
             RandomNumber
-                Own, ("draw a random number"), now NumberDrawn(turn.chance.number());
+                Own(Random: ""), ("draw a random number"), now NumberDrawn(turn.chance.number());
             /// The variables of its environment.
             Environment
-                Own, ("read its environment"), now Pairs(turn.environment.clone());
+                Own(Environment: ""), ("read its environment"), now Pairs(turn.environment.clone());
             /// Makes an HTTP request: whether it may. What becomes of it goes by the guest's own streams.
             Http { method: String, scheme: String, authority: String, path: String }
                 Mesh, ("request {method} {scheme}://{authority}{path}"),
@@ -199,6 +211,8 @@ macro_rules! replies {
             $($(#[$doc])* $kind($(#[$with])? $value),)*
             /// Nothing was done: it would have to wait, and this turn may not.
             Waits,
+            /// Nothing was done: a layer says no, and why.
+            Refused(String),
         }
 
         /// The kinds of replies.
@@ -261,9 +275,20 @@ pub(crate) enum StateRefused {
 }
 
 /// A reply of a kind that does not answer what was asked.
-#[derive(Debug, thiserror::Error)]
-#[error("the host answered with {0:?}, which is no answer to what was asked")]
+#[derive(Debug)]
 pub(crate) struct WrongKind(Reply);
+
+impl fmt::Display for WrongKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            // What has no error to answer with ends the turn with this.
+            Reply::Refused(why) => f.write_str(why),
+            other => write!(f, "the host answered with {other:?}, which is no answer to what was asked"),
+        }
+    }
+}
+
+impl std::error::Error for WrongKind {}
 
 impl HostCall {
     /// Whether the other one asks the same. For how long it would wait for an answer makes no difference, nor in which

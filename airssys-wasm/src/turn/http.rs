@@ -2,7 +2,7 @@
 
 use super::{Identity, Turn};
 use crate::capability::HttpTarget;
-use crate::events::{Happening, text};
+use crate::operation::Operation;
 
 impl Turn {
     /// Whether it may be made. Where not, that is written down.
@@ -31,12 +31,6 @@ impl Identity {
     /// Writes down that it may not make a request.
     #[cold]
     pub(crate) fn http_denied(&self, request: &str, missing: String) {
-        if self.terms.silent {
-            return;
-        }
-        let (actor, target) = (text(self.address()), text(request));
-        tracing::warn!(target: "airssys::audit", service = %self.address(), request = target, missing, "request denied");
-        let what = Happening::Denied { actor, operation: "http".to_owned(), target, missing };
-        self.mesh.events.publish(Some(self.address().service()), what);
+        self.denied(Operation::Http, request, missing);
     }
 }

@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::{
 use crate::file_threads::{FilePermit, FileThreads};
 
 /// Something to put in the place of a stream while it moves.
-struct Nothing;
+pub(super) struct Nothing;
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Nothing {

@@ -59,6 +59,7 @@ impl preopens::Host for Guest {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let folders = self.filesystem().get_directories()?;
         for (folder, name) in &folders {
+            self.names.granted(folder, name);
             if let Some(quota) = self.granted(name) {
                 self.quotas.insert(folder.rep(), quota);
             }
@@ -319,6 +320,7 @@ impl HostDescriptor for Guest {
 
     fn drop(&mut self, of: Resource<Descriptor>) -> wasmtime::Result<()> {
         self.quotas.remove(&of.rep());
+        self.names.forget(&of);
         HostDescriptor::drop(&mut self.filesystem(), of)
     }
 }

@@ -6,7 +6,7 @@ use wasmtime::component::Resource;
 use super::bucket::Bucket;
 use crate::engine::bindings::async_lane::wasi::keyvalue::{atomics, batch, store};
 use crate::engine::guest::Guest;
-use crate::turn::{HostCall, StateRefused};
+use crate::turn::{HostCall, Reply, StateRefused};
 
 type Stored<T> = wasmtime::Result<Result<T, store::Error>>;
 
@@ -21,7 +21,7 @@ impl store::Host for Guest {
 
 impl store::HostBucket for Guest {
     fn get(&mut self, _: Resource<Bucket>, key: String) -> Stored<Option<Vec<u8>>> {
-        Ok(Ok(self.get_state(key)?.map(Vec::from)))
+        Ok(self.get_state(key)?.map(|value| value.map(Vec::from)))
     }
 
     fn set(&mut self, _: Resource<Bucket>, key: String, value: Vec<u8>) -> Stored<()> {
@@ -33,7 +33,7 @@ impl store::HostBucket for Guest {
     }
 
     fn exists(&mut self, _: Resource<Bucket>, key: String) -> Stored<bool> {
-        Ok(Ok(self.get_state(key)?.is_some()))
+        Ok(self.get_state(key)?.map(|value| value.is_some()))
     }
 
     fn list_keys(&mut self, _: Resource<Bucket>, cursor: Option<u64>) -> Stored<store::KeyResponse> {
@@ -57,7 +57,10 @@ impl batch::Host for Guest {
     fn get_many(&mut self, _: Resource<Bucket>, keys: Vec<String>) -> Stored<Vec<Option<(String, Vec<u8>)>>> {
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {
-            let value = self.get_state(key.clone())?;
+            let value = match self.get_state(key.clone())? {
+                Ok(value) => value,
+                Err(refused) => return Ok(Err(refused)),
+            };
             found.push(value.map(|value| (key, Vec::from(value))));
         }
         Ok(Ok(found))
@@ -84,8 +87,11 @@ impl batch::Host for Guest {
 }
 
 impl Guest {
-    fn get_state(&mut self, key: String) -> wasmtime::Result<Option<Bytes>> {
-        Ok(self.turn.perform_now(HostCall::GetState { key }).value()?)
+    fn get_state(&mut self, key: String) -> Stored<Option<Bytes>> {
+        match self.turn.perform_now(HostCall::GetState { key }) {
+            Reply::Refused(why) => Ok(Err(store::Error::Other(why))),
+            reply => Ok(Ok(reply.value()?)),
+        }
     }
 }
 

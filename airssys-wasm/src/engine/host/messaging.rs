@@ -115,7 +115,9 @@ fn call_error_to_wit(error: &CallError) -> wit::CallError {
         CallError::Crashed(crash) => wit::CallError::Crashed(crash.to_string()),
         CallError::Dropped(why) => wit::CallError::Dropped(why.clone()),
         // Of a call only where a layer says so.
-        CallError::Taken { .. } | CallError::Deaf => wit::CallError::NotSent(wit::SendError::Denied(error.to_string())),
+        CallError::Taken { .. } | CallError::Deaf | CallError::Failed { .. } => {
+            wit::CallError::NotSent(wit::SendError::Denied(error.to_string()))
+        }
         CallError::Discarded => wit::CallError::Dropped(error.to_string()),
     }
 }

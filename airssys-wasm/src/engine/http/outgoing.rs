@@ -4,15 +4,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderName, Request, Response};
 use http_body_util::BodyExt as _;
 use rustls::{AlertDescription, Error as TlsError};
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
+use super::response::words;
 use crate::capability::{HttpTarget, Near};
 use crate::client::{ClientError, Waits};
+use crate::error::CallError;
 use crate::http::is_hop_by_hop;
+use crate::operation::Operation;
+use crate::turn::passing::Passing;
 use crate::turn::{HostCall, Identity, Turn};
 
 /// What a guest may write of a body before it has to wait for who takes it, in bytes.
@@ -64,7 +69,14 @@ impl WasiHttpHooks for Turn {
         };
         let identity = Arc::clone(&self.identity);
         let waits = waits(options.unwrap_or_default(), identity.terms.limits.turn_deadline);
-        Box::new(async move { send(&identity, &target, nearest, request, waits).await })
+        match self.asks(Operation::Http, Operation::Http.into(), || target.to_string().into()) {
+            None => Box::new(async move { send(&identity, &target, nearest, request, waits).await }),
+            Some(asked) => Box::new(async move {
+                let passing = asked.enter(&mut Bytes::new()).await.map_err(|_turned_away| Error::HttpRequestDenied)?;
+                let sent = send(&identity, &target, nearest, request, waits).await;
+                tell(passing, sent)
+            }),
+        }
     }
 }
 
@@ -87,6 +99,24 @@ impl Turn {
         let target = target.filter(|_| is_allowed)?;
         let nearest = self.identity.terms.policy.allows_http(&target)?;
         Some((target, nearest))
+    }
+}
+
+/// Tells the layers what came of it: of a request, the head of its response.
+fn tell(passing: Passing, sent: Result<Sent, Error>) -> Result<Sent, Error> {
+    match sent {
+        Ok(sent) => {
+            let _nothing_is_made_of_it = passing.end(Ok(None));
+            Ok(sent)
+        }
+        Err(error) => {
+            let told = CallError::Failed { code: words(&format!("{error:?}")) };
+            match passing.end(Err(told.clone())) {
+                Err(other) if other != told => Err(Error::HttpRequestDenied),
+                // No layer can make a response of an error.
+                _ => Err(error),
+            }
+        }
     }
 }
 

@@ -16,9 +16,13 @@ use wasmtime::component::{Destination, Source, StreamConsumer, StreamProducer, S
 use wasmtime_wasi::p3::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 
 use crate::engine::host::bounded_writer::{CAPACITY, Position, write};
+use crate::engine::host::file_passing::{Entering, end, enter};
 use crate::engine::host::listings::Listed;
+use crate::engine::host::passed::{Code as _, io_error};
+use crate::error::CallError;
 use crate::file_threads::FileThreads;
 use crate::quota::Quota;
+use crate::turn::passing::Question;
 
 /// Something that was begun on the threads. Dropped, it goes on there, and nobody hears of it.
 type Work<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
@@ -63,12 +67,19 @@ pub(super) struct Reading {
     offset: u64,
     begun: Option<Work<BytesMut>>,
     end: End,
+    asked: Option<Question>,
 }
 
 impl Reading {
-    pub(super) fn new(threads: Arc<FileThreads>, file: Arc<File>, offset: u64) -> (Self, Ended) {
+    /// Each piece is asked about, where there is a question.
+    pub(super) fn new(
+        threads: Arc<FileThreads>,
+        file: Arc<File>,
+        offset: u64,
+        asked: Option<Question>,
+    ) -> (Self, Ended) {
         let (end, ended) = End::new();
-        (Self { threads, file, offset, begun: None, end }, ended)
+        (Self { threads, file, offset, begun: None, end, asked }, ended)
     }
 }
 
@@ -90,7 +101,11 @@ impl<D> StreamProducer<D> for Reading {
         }
         let begun = this.begun.get_or_insert_with(|| {
             let (file, offset) = (Arc::clone(&this.file), this.offset);
-            begin(&this.threads, move || read(&file, offset, most))
+            let read = begin(&this.threads, move || read(&file, offset, most));
+            match &this.asked {
+                None => read,
+                Some(asked) => passing_read(enter(asked, most, Bytes::new()), read),
+            }
         });
         let read = match begun.as_mut().poll(context) {
             // The next read has what comes of it.
@@ -112,6 +127,25 @@ impl<D> StreamProducer<D> for Reading {
             }
         }))
     }
+}
+
+/// A read that passes the layers.
+fn passing_read(entering: Entering, read: Work<BytesMut>) -> Work<BytesMut> {
+    Box::pin(async move {
+        let (passing, _) = match entering.await {
+            Ok(passing) => passing,
+            Err(Ok(body)) => return Ok(body.map(BytesMut::from).unwrap_or_default()),
+            Err(Err(error)) => return Err(io_error(&error)),
+        };
+        match read.await {
+            Ok(bytes) => {
+                let bytes = bytes.freeze();
+                let _it_is_read = end(passing, Ok(Some(bytes.clone())));
+                Ok(bytes.into())
+            }
+            Err(error) => end(passing, Err(error)).map(|()| BytesMut::new()),
+        }
+    })
 }
 
 fn read(file: &File, offset: u64, most: usize) -> io::Result<BytesMut> {
@@ -137,12 +171,20 @@ pub(super) struct Writing {
     /// With how many bytes it is about.
     begun: Option<(Work<()>, usize)>,
     end: End,
+    asked: Option<Question>,
 }
 
 impl Writing {
-    pub(super) fn new(threads: Arc<FileThreads>, file: Arc<File>, quota: Quota, position: Position) -> (Self, Ended) {
+    /// Each piece is asked about, where there is a question.
+    pub(super) fn new(
+        threads: Arc<FileThreads>,
+        file: Arc<File>,
+        quota: Quota,
+        position: Position,
+        asked: Option<Question>,
+    ) -> (Self, Ended) {
         let (end, ended) = End::new();
-        (Self { threads, file, quota, position, begun: None, end }, ended)
+        (Self { threads, file, quota, position, begun: None, end, asked }, ended)
     }
 }
 
@@ -168,7 +210,15 @@ impl<D: 'static> StreamConsumer<D> for Writing {
                 }
                 let (file, quota, position) = (Arc::clone(&this.file), this.quota.clone(), this.position);
                 let count = bytes.len();
-                let work = begin(&this.threads, move || write(&file, &quota, position, &bytes));
+                let work = match &this.asked {
+                    None => begin(&this.threads, move || write(&file, &quota, position, &bytes)),
+                    Some(asked) => {
+                        let (threads, entering) = (Arc::clone(&this.threads), enter(asked, 0, bytes));
+                        passing_write(entering, move |bytes| {
+                            begin(&threads, move || write(&file, &quota, position, &bytes))
+                        })
+                    }
+                };
                 this.begun.insert((work, count))
             }
         };
@@ -192,6 +242,20 @@ impl<D: 'static> StreamConsumer<D> for Writing {
     }
 }
 
+/// A write that passes the layers, of the bytes that they let on.
+fn passing_write(entering: Entering, write: impl FnOnce(Bytes) -> Work<()> + Send + 'static) -> Work<()> {
+    Box::pin(async move {
+        match entering.await {
+            Ok((passing, bytes)) => match write(bytes).await {
+                Ok(()) => end(passing, Ok(None)),
+                Err(error) => end(passing, Err(error)),
+            },
+            Err(Ok(_)) => Ok(()),
+            Err(Err(error)) => Err(io_error(&error)),
+        }
+    })
+}
+
 /// What a listing came to: its entries, and why there are not more.
 type Listing = (Vec<DirectoryEntry>, Result<(), ErrorCode>, Listed);
 
@@ -204,9 +268,19 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub(super) fn new(threads: &Arc<FileThreads>, folder: Arc<File>, listed: Listed) -> (Self, Ended) {
+    /// It is asked about, where there is a question.
+    pub(super) fn new(
+        threads: Arc<FileThreads>,
+        folder: Arc<File>,
+        listed: Listed,
+        asked: Option<Question>,
+    ) -> (Self, Ended) {
         let (end, ended) = End::new();
-        (Self { begun: Some(begin(threads, move || Ok(list(&folder, listed)))), kept: None, end }, ended)
+        let begun = match asked {
+            None => begin(&threads, move || Ok(list(&folder, listed))),
+            Some(asked) => passing_list(enter(&asked, 0, Bytes::new()), threads, folder, listed),
+        };
+        (Self { begun: Some(begun), kept: None, end }, ended)
     }
 }
 
@@ -256,6 +330,25 @@ impl<D> StreamProducer<D> for Entries {
             }
         }
     }
+}
+
+/// A listing that passes the layers. One that a layer has handled has no entries.
+fn passing_list(entering: Entering, threads: Arc<FileThreads>, folder: Arc<File>, listed: Listed) -> Work<Listing> {
+    Box::pin(async move {
+        let passing = match entering.await {
+            Ok((passing, _)) => passing,
+            Err(Ok(_)) => return Ok((Vec::new(), Ok(()), listed)),
+            Err(Err(error)) => return Err(io_error(&error)),
+        };
+        let (entries, how, listed) = begin(&threads, move || Ok(list(&folder, listed))).await?;
+        let told = how.clone().map(|()| None).map_err(|code| CallError::Failed { code: code.word() });
+        let how = match passing.end(told.clone()) {
+            same if same == told => how,
+            Ok(_) => Ok(()),
+            Err(error) => Err(ErrorCode::of(&error)),
+        };
+        Ok((entries, how, listed))
+    })
 }
 
 fn list(folder: &File, mut listed: Listed) -> Listing {

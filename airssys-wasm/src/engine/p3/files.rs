@@ -24,7 +24,9 @@ use crate::engine::host::bounded_writer::Position;
 use crate::engine::host::opening::{Asked, First, Found, Plan};
 use crate::file_threads::FileThreads;
 use crate::limits::NODE_BYTES;
+use crate::operation::Operation;
 use crate::quota::Quota;
+use crate::turn::passing::Question;
 
 type Tasks = Accessor<Guest, HasSelf<Guest>>;
 type Store<'a> = Access<'a, Guest, HasSelf<Guest>>;
@@ -82,11 +84,11 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
         offset: Filesize,
     ) -> wasmtime::Result<(StreamReader<u8>, Ended)> {
         let guest = store.get();
-        let threads = guest.file_threads();
+        let (threads, asked) = (guest.file_threads(), guest.asks_of(Operation::FileRead, &file));
         let Descriptor::File(found) = guest.table.get(&file)? else {
             return WasiFilesystem::read_via_stream(own(&mut store), file, offset);
         };
-        let (reading, ended) = Reading::new(threads, Arc::clone(&found.file), offset);
+        let (reading, ended) = Reading::new(threads, Arc::clone(&found.file), offset, asked);
         Ok((StreamReader::new(&mut store, reading)?, FutureReader::new(&mut store, ended)?))
     }
 
@@ -96,8 +98,9 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
         bytes: StreamReader<u8>,
         offset: Filesize,
     ) -> wasmtime::Result<Ended> {
+        let asked = store.get().asks_of(Operation::FileWrite, &file);
         match store.get().bounded(&file)? {
-            Some(bounded) => write(store, bounded, bytes, Position::At(offset)),
+            Some(bounded) => write(store, bounded, bytes, Position::At(offset), asked),
             None => WasiFilesystem::write_via_stream(own(&mut store), file, bytes, offset),
         }
     }
@@ -107,8 +110,9 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
         file: Resource<Descriptor>,
         bytes: StreamReader<u8>,
     ) -> wasmtime::Result<Ended> {
+        let asked = store.get().asks_of(Operation::FileWrite, &file);
         match store.get().bounded(&file)? {
-            Some(bounded) => write(store, bounded, bytes, Position::End),
+            Some(bounded) => write(store, bounded, bytes, Position::End, asked),
             None => WasiFilesystem::append_via_stream(own(&mut store), file, bytes),
         }
     }
@@ -119,10 +123,11 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
     ) -> wasmtime::Result<(StreamReader<DirectoryEntry>, Ended)> {
         let guest = store.get();
         let (threads, listed) = (guest.file_threads(), guest.listings.begin());
+        let asked = guest.asks_of(Operation::FileList, &folder);
         let Descriptor::Dir(found) = guest.table.get(&folder)? else {
             return WasiFilesystem::read_directory(own(&mut store), folder);
         };
-        let (entries, ended) = Entries::new(&threads, Arc::clone(&found.dir), listed);
+        let (entries, ended) = Entries::new(threads, Arc::clone(&found.dir), listed, asked);
         Ok((StreamReader::new(&mut store, entries)?, FutureReader::new(&mut store, ended)?))
     }
 
@@ -348,9 +353,10 @@ fn write(
     (file, quota): (Arc<File>, Quota),
     bytes: StreamReader<u8>,
     position: Position,
+    asked: Option<Question>,
 ) -> wasmtime::Result<Ended> {
     let threads = store.get().file_threads();
-    let (writing, ended) = Writing::new(threads, file, quota, position);
+    let (writing, ended) = Writing::new(threads, file, quota, position, asked);
     bytes.pipe(&mut store, writing)?;
     FutureReader::new(&mut store, ended)
 }

@@ -7,8 +7,9 @@ use wasmtime_wasi::p3::bindings::cli::environment;
 use wasmtime_wasi::p3::bindings::clocks::{monotonic_clock, system_clock};
 use wasmtime_wasi::p3::bindings::filesystem;
 use wasmtime_wasi::p3::bindings::random::{insecure, insecure_seed, random};
+use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::{ErrorCode as LookupError, HostWithStore as _};
 use wasmtime_wasi::p3::bindings::sockets::types::{ErrorCode, HostTcpSocket, HostUdpSocket, IpAddressFamily};
-use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSocketsView as _};
+use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSockets, WasiSocketsView as _};
 use wasmtime_wasi_http::p3::bindings::http::client::HostWithStore as _;
 use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode as HttpError, HostRequestWithStore};
 use wasmtime_wasi_http::p3::{Request, Response};
@@ -16,7 +17,9 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
 use super::bodies;
 use crate::engine::guest::Guest;
-use crate::engine::host::resources::answer;
+use crate::engine::host::file_door::{FileDoors, at_the_door};
+use crate::engine::host::resources::{NO_LOOKUPS, answer};
+use crate::operation::Operation;
 
 fn same(guest: &mut Guest) -> &mut Guest {
     guest
@@ -34,7 +37,7 @@ pub(in crate::engine) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::
     insecure::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     insecure_seed::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
-    filesystem::types::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
+    filesystem::types::add_to_linker::<_, FileDoors>(linker, at_the_door)?;
     sockets(linker)?;
     client(linker)?;
     bodies::add_to_linker(linker)?;
@@ -60,6 +63,19 @@ fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
                 return Ok((Err(ErrorCode::OutOfMemory),));
             }
             answer::<Resource<UdpSocket>, _>(HostUdpSocket::create(&mut guest.sockets(), family).await)
+        })
+    })?;
+    let mut lookup = linker.instance("wasi:sockets/ip-name-lookup@0.3.0")?;
+    lookup.func_wrap_concurrent("resolve-addresses", |tasks, (name,): (String,)| {
+        Box::pin(async move {
+            let sockets = tasks.with_getter::<WasiSockets>(|guest| guest.sockets());
+            let found = WasiSockets::resolve_addresses(&sockets, name.clone()).await?;
+            // As of 0.2: so it answers where they are not allowed.
+            if let Err(LookupError::PermanentResolverFailure) = found {
+                tasks.with(|mut store| store.get().turn.identity.denied(Operation::Lookup, name, NO_LOOKUPS));
+                return Ok((Err(LookupError::AccessDenied),));
+            }
+            Ok((found,))
         })
     })
 }

@@ -10,6 +10,7 @@
 
 mod bodies;
 mod bound;
+mod file_door;
 mod file_streams;
 mod files;
 mod host;

@@ -73,6 +73,25 @@ any_of!(operation: Operation {
     Monitor => Just(Operation::Monitor),
     Link => Just(Operation::Link),
     Deliver => Just(Operation::Deliver),
+    FileOpen => Just(Operation::FileOpen),
+    FileRead => Just(Operation::FileRead),
+    FileWrite => Just(Operation::FileWrite),
+    FileCreate => Just(Operation::FileCreate),
+    FileRemove => Just(Operation::FileRemove),
+    FileMove => Just(Operation::FileMove),
+    FileList => Just(Operation::FileList),
+    FileInspect => Just(Operation::FileInspect),
+    SocketBind => Just(Operation::SocketBind),
+    SocketConnect => Just(Operation::SocketConnect),
+    SocketSend => Just(Operation::SocketSend),
+    Lookup => Just(Operation::Lookup),
+    Http => Just(Operation::Http),
+    StateRead => Just(Operation::StateRead),
+    StateWrite => Just(Operation::StateWrite),
+    Clock => Just(Operation::Clock),
+    Random => Just(Operation::Random),
+    Environment => Just(Operation::Environment),
+    Config => Just(Operation::Config),
 });
 
 any_of!(not_found: NotFound {
@@ -164,6 +183,7 @@ any_of!(call_error: CallError {
     Discarded => Just(CallError::Discarded),
     Taken => address().prop_map(|child| CallError::Taken { child }),
     Deaf => Just(CallError::Deaf),
+    Failed => text().prop_map(|code| CallError::Failed { code }),
 });
 
 any_of!(supervision_error: SupervisionError {
@@ -212,6 +232,7 @@ any_of!(reply: Reply {
     Readiness => any::<bool>().prop_map(Reply::Readiness),
     Nothing => Just(Reply::Nothing(())),
     Waits => Just(Reply::Waits),
+    Refused => text().prop_map(Reply::Refused),
 });
 
 fn is_read_back(reply: &Reply) {
