@@ -39,6 +39,7 @@ mod npm;
 mod python_sdk;
 mod queries;
 mod quota;
+mod rates;
 mod registry;
 mod revoked;
 mod settled;

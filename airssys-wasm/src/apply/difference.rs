@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::capability::Grants;
 use crate::limits::Limits;
 use crate::listener::settings::{Listening, Route};
+use crate::rate::Rate;
 use crate::schema::{ChangeMode, Schema};
 use crate::settings::{Keeping, Multiplicity};
 use crate::topology::{Node, ServiceNode, Topology};
@@ -26,6 +27,8 @@ pub enum Subject {
     Service,
     /// A listener of HTTP, by the address that the topology has for it.
     Listener,
+    /// A quota.
+    Quota,
 }
 
 /// What happened to it.
@@ -112,6 +115,7 @@ pub(crate) fn differences_with(
         }
     }
     found.extend(listeners(&from.listeners, &to.listeners));
+    found.extend(quotas(&from.quotas, &to.quotas));
     let gone = before.in_order.iter().filter(|(name, entry)| {
         after.get(name).is_none_or(|now| std::mem::discriminant(now.node) != std::mem::discriminant(entry.node))
     });
@@ -142,6 +146,20 @@ fn listeners(from: &[Listening], to: &[Listening]) -> Vec<Difference> {
         let notes = vec!["the requests that are under way come to their end first".to_owned()];
         simple(Subject::Listener, &before.listen.to_string(), Fate::Removed, notes)
     });
+    each.chain(gone).collect()
+}
+
+/// Quotas are known by their names.
+fn quotas(from: &[Rate], to: &[Rate]) -> Vec<Difference> {
+    let find = |all: &'_ [Rate], name: &str| all.iter().find(|other| other.name == name).map(Schema::table);
+    let each = to.iter().filter_map(|after| match find(from, &after.name) {
+        None => Some(simple(Subject::Quota, &after.name, Fate::Added, Vec::new())),
+        Some(before) => {
+            changed(Subject::Quota, &after.name, compared(&before, &after.table(), |_| ChangeMode::InPlace))
+        }
+    });
+    let gone = from.iter().filter(|before| find(to, &before.name).is_none());
+    let gone = gone.map(|before| simple(Subject::Quota, &before.name, Fate::Removed, Vec::new()));
     each.chain(gone).collect()
 }
 

@@ -207,6 +207,7 @@ async fn begin(
     let of_mesh = target.settings.mesh;
     options.events.resize(of_mesh.events, of_mesh.event_bytes);
     let stack = Stack::new(options.layers, &options.events);
+    stack.limit(&target.quotas, target.uses_of_quotas());
     let client = Client::new(options.client);
     let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, Arc::clone(engines.pulse()), client));
     let (journal, services) = states.map(|states| (states.journal, states.services)).unzip();

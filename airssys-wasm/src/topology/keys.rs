@@ -7,6 +7,7 @@ use super::tree::{RootSpec, ServiceNode, SupervisorNode, TopologySettings};
 use crate::capability::{FileGrant, Grants};
 use crate::limits::{FOLDER_BYTES, Limits};
 use crate::listener::settings::{Listening, Route, RouteKey};
+use crate::rate::Rate;
 use crate::schema::{ChangeMode, Key, Schema, markdown, size_text};
 use crate::settings::{KeyedRules, MailboxShape, SpawnedRules};
 use crate::wire::Wire;
@@ -27,6 +28,7 @@ const TOP: &[Key] = keys! {
     "root": "table", "see below", by InPlace, "what the root supervisor does when a child ends";
     "supervisor": "list of tables", "none", "the other supervisors, each `[[supervisor]]`";
     "service": "list of tables", "none", "the services, each `[[service]]`";
+    "quota": "list of tables", "none", "what services may send and do in a second, each `[[quota]]`";
     "http": "list of tables", "none", "where requests of HTTP are taken, each `[[http]]`: see [HTTP](http.md)";
 };
 
@@ -74,6 +76,7 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("### `keyed`", of::<KeyedRules>()),
         ("### `spawned`", of::<SpawnedRules>()),
         ("### `wires`", told(Wire::KEYS)),
+        ("## `[[quota]]`", told(Rate::KEYS)),
         ("## `[[http]]`", of::<Listening>()),
         ("### `[[http.route]]`", told(Route::KEYS)),
         ("### `key` of a route", told(RouteKey::KEYS)),

@@ -10,6 +10,7 @@ pub(crate) mod keys;
 mod listeners;
 mod most;
 mod names;
+mod quotas;
 pub(crate) mod range;
 mod read;
 mod tree;

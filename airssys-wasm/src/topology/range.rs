@@ -29,6 +29,8 @@ pub(crate) enum Whose {
     Service(String),
     /// The listener at this address, as it is written.
     Listener(String),
+    /// The quota of this name.
+    Quota(String),
 }
 
 /// Finds the first number of a topology that is outside of its range.
@@ -36,6 +38,7 @@ pub(crate) fn check(topology: &Topology) -> Result<(), RangeError> {
     all(&Whose::Settings, &topology.settings)?;
     all(&Whose::Root, &topology.root)?;
     topology.children.iter().try_for_each(node)?;
+    topology.quotas.iter().try_for_each(|quota| all(&Whose::Quota(quota.name.clone()), quota))?;
     let mut listeners = topology.listeners.iter();
     listeners.try_for_each(|listening| all(&Whose::Listener(listening.listen.to_string()), listening))
 }
@@ -67,12 +70,13 @@ impl RangeError {
         let tables: Vec<&str> = match &self.whose {
             Whose::Settings => vec!["settings"],
             Whose::Root => vec!["root"],
-            Whose::Supervisor(_) | Whose::Service(_) | Whose::Listener(_) => Vec::new(),
+            Whose::Supervisor(_) | Whose::Service(_) | Whose::Listener(_) | Whose::Quota(_) => Vec::new(),
         };
         let named = match &self.whose {
             Whose::Settings | Whose::Root => None,
             Whose::Supervisor(name) => Some(("supervisor", "name", name.as_str())),
             Whose::Service(name) => Some(("service", "name", name.as_str())),
+            Whose::Quota(name) => Some(("quota", "name", name.as_str())),
             Whose::Listener(listen) => Some(("http", "listen", listen.as_str())),
         };
         let tables: Vec<&str> = tables.into_iter().chain(self.tables.iter().map(String::as_str)).collect();

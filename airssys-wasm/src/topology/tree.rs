@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
 use crate::limits::{HELD, Limits};
 use crate::listener::settings::Listening;
+use crate::rate::Rate;
 use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
 use crate::settings::{
@@ -62,6 +63,8 @@ pub struct Topology {
     pub(crate) children: Vec<Node>,
     /// Where requests of HTTP are taken.
     pub(crate) listeners: Vec<Listening>,
+    /// What services may send and do in a second.
+    pub(crate) quotas: Vec<Rate>,
 }
 
 /// Settings of a whole mesh.
@@ -270,6 +273,8 @@ pub(crate) struct ServiceNode {
     pub(crate) queries: Vec<String>,
     /// How many of those run beside its turns at a time; default 4.
     pub(crate) max_queries: usize,
+    /// The quota that it uses; default none, for no bound.
+    pub(crate) quota: Option<String>,
     /// Where its state is; default in memory.
     pub(crate) keeping: Keeping,
     /// Whether it is started again; default permanent.
@@ -289,6 +294,7 @@ impl Topology {
             root: RootSpec::default(),
             children: Vec::new(),
             listeners: Vec::new(),
+            quotas: Vec::new(),
         }
     }
 
@@ -331,6 +337,13 @@ impl Topology {
     }
 }
 
+impl Topology {
+    /// The services that use a quota, each with its name.
+    pub(crate) fn uses_of_quotas(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.services().filter_map(|node| Some((node.address.as_str(), node.quota.as_deref()?)))
+    }
+}
+
 impl ServiceNode {
     /// A service with nothing but defaults: one actor, permanent, no grants.
     #[must_use]
@@ -358,6 +371,7 @@ impl ServiceNode {
             wires: Wires::new(),
             queries: Vec::new(),
             max_queries: 4,
+            quota: None,
             keeping: Keeping::Memory,
             restart: Restart::Permanent,
             shutdown: Shutdown::WORKER,

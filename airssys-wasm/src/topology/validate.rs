@@ -12,6 +12,7 @@ use toml::Spanned;
 use super::grants::{from_file, grants};
 use super::listeners::listeners;
 use super::names::{Named, NodeKind, bad_name, check_parents, names};
+use super::quotas::{quotas, used};
 use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::wires::wires;
 use super::{range, written};
@@ -41,7 +42,8 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     check_flags(source, &written.name.span(), &root_flags)?;
     let children = children(source, releases, &written, &names, None, root_flags.auto_shutdown)?;
     let name = written.name.get_ref().clone();
-    let mut topology = Topology { name, settings, root: root_flags, children, listeners: Vec::new() };
+    let quotas = quotas(source, &written.quotas)?;
+    let mut topology = Topology { name, settings, root: root_flags, children, listeners: Vec::new(), quotas };
     topology.listeners = listeners(source, &written.http, &topology)?;
     range::check(&topology).map_err(|error| error.at(source))?;
     Ok(topology)
@@ -143,6 +145,7 @@ fn service(
     if let Some(asked) = &value.wires {
         node.wires = wires(source, names, asked)?;
     }
+    node.quota = value.quota.as_ref().map(|name| used(source, written, name)).transpose()?;
     // Whether there are such functions, the release says.
     node.arguments = value.arguments.iter().flatten().map(|argument| argument.get_ref().clone()).collect();
     node.queries = value.queries.iter().flatten().map(|name| name.get_ref().clone()).collect();

@@ -46,6 +46,10 @@ impl Topology {
         line(&mut text, "settings", &self.settings.table().into());
         line(&mut text, "root", &self.root.table().into());
         nodes(&mut text, &self.children, None);
+        for quota in &self.quotas {
+            text.push_str("\n[[quota]]\n");
+            quota.table().iter().for_each(|(key, value)| line(&mut text, key, value));
+        }
         for listening in &self.listeners {
             text.push_str("\n[[http]]\n");
             listening.table().iter().for_each(|(key, value)| line(&mut text, key, value));
@@ -136,6 +140,7 @@ mod tests {
         wires = { "acme:shop/pricing" = "keyed/one", "acme:shop/stock@1.0.0" = { to = "pool", functions = ["f"], on_failure = "retry" }, "a:b/c" = { to = "pool", key = "customer", on_failure = { value = "0" } }, "a:b/d" = { to = "pool", on_failure = { value = { f = "ok(\"a\")" } } } }
         queries = ["f", "acme:shop/pricing#quote"]
         max_queries = 0
+        quota = "shared"
         arguments = ["-a", "b c"]
         config = { "a b" = "quoted \" and\nnew", c = "" }
         [service.limits]
@@ -174,6 +179,18 @@ mod tests {
         instances = 2
         shutdown = "0s"
         supervisor = "inner"
+        [[quota]]
+        name = "own"
+        bytes = "3MiB"
+        burst = "2s"
+        then = "drop"
+        each = "target"
+        [[quota]]
+        name = "shared"
+        messages = 7
+        operations = 8
+        then = "delay"
+        each = "sender"
         [[http]]
         listen = "127.0.0.1:0"
         [[http]]

@@ -17,6 +17,7 @@ use crate::address::Address;
 use crate::capability::{self, Access, Clocks, FileGrant, Randomness, given};
 use crate::limits::{Limits, NODE_BYTES};
 use crate::listener::settings::WrittenListening;
+use crate::rate::WrittenRate;
 use crate::registry::LimitsPatch;
 use crate::schema::{
     Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Unit, Word, Words, Written, YEAR, parse_time, schema,
@@ -39,6 +40,8 @@ pub(super) struct Topology {
     pub(super) supervisors: Vec<Spanned<Supervisor>>,
     #[serde(default, rename = "service")]
     pub(super) services: Vec<Spanned<Service>>,
+    #[serde(default, rename = "quota")]
+    pub(super) quotas: Vec<WrittenRate>,
     #[serde(default)]
     pub(super) http: Vec<WrittenListening>,
 }
@@ -121,6 +124,9 @@ schema! {
         /// queries that run beside its turns at a time, of all its keys or children together; one more waits in the
         /// mailbox
         max_queries: Count<usize> => max_queries, in 0..=1_024, by InPlace, default "`4`";
+        /// how much it may send and do in a second: the name of a [`[[quota]]`](#quota). What the host sends to it
+        /// counts for nobody
+        quota: Spanned<String> => quota, by InPlace, kind "name of a quota", default "none: no bound";
         /// see [requests and grants](#requests-and-grants)
         grants: Grants => grants, default "nothing";
         /// what its clocks show: see [clocks and randomness](#clocks-and-randomness)

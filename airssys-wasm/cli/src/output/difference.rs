@@ -51,6 +51,7 @@ pub(crate) fn lines(differences: &[Difference]) -> String {
             Subject::Supervisor => "supervisor",
             Subject::Service => "service",
             Subject::Listener => "listener",
+            Subject::Quota => "quota",
         };
         let way = match found.way {
             ChangeMode::InPlace => ", in place",

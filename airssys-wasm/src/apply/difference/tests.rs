@@ -50,6 +50,7 @@ fn short(difference: &Difference) -> String {
         Subject::Supervisor => "supervisor",
         Subject::Service => "service",
         Subject::Listener => "listener",
+        Subject::Quota => "quota",
     };
     let settings: Vec<String> = difference
         .settings

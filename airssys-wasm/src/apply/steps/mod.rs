@@ -304,6 +304,7 @@ impl<'a> Steps<'a> {
     fn settle(&self) {
         let (actual, target) = (&self.hosted.actual, &self.change.target);
         actual.mesh.set(&target.settings.mesh);
+        actual.mesh.stack.limit(&target.quotas, target.uses_of_quotas());
         actual.engines.set_baseline_from(target.settings.baseline_from);
         if let Some(journal) = actual.journal() {
             journal.budget().set_most(target.settings.durable_bytes);
