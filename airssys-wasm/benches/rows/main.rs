@@ -17,6 +17,7 @@ mod child;
 mod command;
 mod durable;
 mod erlang;
+mod files;
 mod floor;
 mod fused;
 mod host;
@@ -126,6 +127,7 @@ const GROUPS: &[Group] = &[
     Group { name: "typed", measure: |bench| Box::pin(typed::rows(bench)) },
     Group { name: "typed/fused", measure: |bench| Box::pin(fused::rows(bench)) },
     Group { name: "command", measure: |bench| Box::pin(command::rows(bench)) },
+    Group { name: "file/read", measure: |bench| Box::pin(files::rows(bench)) },
     Group { name: "languages", measure: |bench| Box::pin(languages::rows(bench)) },
     Group { name: "http", measure: |bench| Box::pin(http::rows(bench)) },
     Group { name: "spawn/async", measure: |bench| Box::pin(spawn::rows(bench, Lane::Async)) },

@@ -1,7 +1,7 @@
 //! A plain program, which knows nothing of a host of services. The first line of its stdin says what it is to do with
 //! the rest; without one of the words below, it writes the rest in capitals to its stdout.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,6 +9,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 static VARIANT: [u8; 40] = *b"variant=one,healthy.....................";
 /// Runs that this memory has seen.
 static RUNS: AtomicU32 = AtomicU32::new(0);
+
+/// Opens a file once and reads up to 4 KiB of its beginning so many times: `TIMES PATH`. How many bytes that were.
+fn reread(of: &str) -> std::io::Result<usize> {
+    let (times, path) = of.split_once(' ').unwrap_or(("1", of));
+    let (mut file, mut block, mut bytes) = (std::fs::File::open(path)?, [0; 4096], 0);
+    for _ in 0..times.parse().unwrap_or(1) {
+        file.seek(SeekFrom::Start(0))?;
+        bytes += file.read(&mut block)?;
+    }
+    Ok(bytes)
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -40,6 +51,13 @@ fn main() -> ExitCode {
         "variable" => print!("{}", std::env::var(of).unwrap_or_else(|_| "none".to_owned())),
         "read" => match std::fs::read_to_string(of) {
             Ok(text) => print!("{text}"),
+            Err(error) => {
+                eprintln!("{of}: {error}");
+                return ExitCode::FAILURE;
+            }
+        },
+        "reread" => match reread(of) {
+            Ok(bytes) => print!("{bytes}"),
             Err(error) => {
                 eprintln!("{of}: {error}");
                 return ExitCode::FAILURE;
