@@ -32,6 +32,7 @@ mod http_listener;
 mod http_out;
 mod keyed_schema;
 mod languages;
+mod learned;
 mod libraries;
 mod mesh;
 mod no_deadlock;

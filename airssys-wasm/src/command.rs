@@ -5,14 +5,14 @@
 
 pub use crate::actor::Rehearsed;
 pub use crate::apply::{
-    ApplyPlan, Capability, ChangeMode, ChangedKey, Checked, CutOff, Difference, Fate, GrantError, InForce, Subject,
-    damage, forget, in_force, needed, put_in_force,
+    ApplyPlan, Capability, ChangeMode, ChangedKey, Checked, CutOff, Difference, Fate, GrantError, InForce, Learned,
+    Subject, Unused, damage, forget, in_force, needed, put_in_force,
 };
 pub use crate::blocking::spawn as spawn_blocking;
-pub use crate::capability::Requests;
-pub use crate::capability::lines::NoLine;
+pub use crate::capability::asked::{CapabilityRequest, Granted};
+pub use crate::capability::kind::NoLine;
 pub use crate::capability::why::Why;
-pub use crate::deploy::asked::{CapabilityRequest, Granted};
+pub use crate::capability::{Decision, Requests};
 pub use crate::deploy::bad_choice::BadChoice;
 pub use crate::deploy::intent::Step;
 pub use crate::deploy::plan::{ChangedItem, Changes, MemoryFate, Party, Plan, PlanRefusal, Reach, Schemas, StateFate};

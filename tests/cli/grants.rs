@@ -74,3 +74,31 @@ fn a_grant_comes_and_goes_by_command_and_is_explained() {
         "{said}"
     );
 }
+
+#[test]
+fn what_was_learned_is_a_patch_of_the_topology() {
+    let desk = Desk::with(TWO);
+    let running = up(&desk, &["--learn"]);
+    assert!(is_let(&desk));
+    let told = desk.run(&["caps", "learn"]).well().stdout;
+    for part in [
+        "# a: 1 grant for 1 operation, decided again",
+        "# b: it did nothing that needs a grant",
+        "let through: call b",
+        "\n-grants = { send = [\"b\"] }\n",
+        "\n+grants = { call = [\"b\"] }\n",
+        "\n--- airssys.toml\n+++ airssys.toml\n@@ ",
+    ] {
+        assert!(told.contains(part), "no {part:?} in {told}");
+    }
+    let unused = desk.run(&["caps", "unused"]).well().stdout;
+    assert!(unused.lines().any(|line| line.split_whitespace().eq(["a", "send", "b"])), "{unused}");
+    let _stopped = desk.run(&["stop"]).well();
+    let (_, said) = running.end();
+    assert!(said.contains("NOTHING IS DENIED") && said.contains("+grants = { call = [\"b\"] }"), "{said}");
+    // The mode is of that run alone.
+    let running = up(&desk, &[]);
+    assert!(!is_let(&desk));
+    let _told = desk.run(&["caps", "learn"]).refused(1, "AH201", &["not-counted", "airssys run --learn"]);
+    let _said = kill(running);
+}

@@ -15,6 +15,7 @@
 mod ask;
 mod child;
 mod command;
+mod decide;
 mod durable;
 mod erlang;
 mod files;
@@ -136,6 +137,7 @@ const GROUPS: &[Group] = &[
     Group { name: "trap/sync", measure: |bench| Box::pin(trap::rows(bench, Lane::Sync)) },
     Group { name: "swap", measure: |bench| Box::pin(swap::rows(bench)) },
     Group { name: "serve", measure: |bench| Box::pin(serve::rows(bench)) },
+    Group { name: "decide", measure: |bench| Box::pin(decide::rows(bench)) },
     Group { name: "durable", measure: |bench| Box::pin(durable::rows(bench)) },
     Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
     Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },

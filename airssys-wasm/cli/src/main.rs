@@ -14,6 +14,7 @@ mod dev;
 mod explain;
 mod inspect;
 mod keygen;
+mod learn;
 mod lines;
 mod logs;
 mod new;

@@ -13,11 +13,12 @@ use super::plan::Applied;
 use super::releases::Deployable;
 use crate::actor::Control;
 use crate::address::split;
+use crate::capability::asked::{CapabilityRequest, Granted, asked};
 use crate::capability::given;
-use crate::capability::lines::{KEYS, NoLine};
+use crate::capability::kind::{Kind, NoLine};
+use crate::capability::lines::Line;
 use crate::capability::why::Why;
-use crate::capability::{Grants, Policy, Revoked};
-use crate::deploy::asked::{CapabilityRequest, Granted, asked};
+use crate::capability::{Grants, Mark};
 use crate::deploy::{DeployOptions, RecordError};
 use crate::events::{Happening, text};
 use crate::hint::{Act, Coded, Hint};
@@ -119,22 +120,21 @@ impl Hosted {
                 granted: granted.unwrap_or(Granted::Nothing),
             })
             .collect();
-        let policy = Policy::new(requests.clone(), live.node.grants.clone());
-        for key in KEYS {
-            for target in live.node.grants.under(key)?.texts() {
-                if !policy.asks_for(key, given::before_until(&target)) {
-                    all.push(Capability { key: key.to_owned(), target, requested: false, granted: Granted::All });
-                }
+        for kind in Kind::ALL {
+            let both = requests.beside(kind, &live.node.grants);
+            for line in live.node.grants.under(kind).lines().iter().filter(|line| !both.asks_for(&line.what)) {
+                let (key, target) = (kind.name().to_owned(), line.text());
+                all.push(Capability { key, target, requested: false, granted: Granted::All });
             }
         }
-        all.sort_by_key(|one| KEYS.iter().position(|key| *key == one.key));
+        all.sort_by_key(|one| Kind::ALL.iter().position(|kind| kind.name() == one.key));
         Ok(all)
     }
 
     /// See [`crate::Runtime::why`].
     pub(crate) fn why(&self, service: &str, operation: &str, target: &str) -> Result<Why, GrantError> {
         let live = self.actual.releases.live(service).ok_or_else(|| no_service(service))?;
-        Ok(live.node.terms().policy.why(service, operation, target)?)
+        Ok(live.node.terms().policy.why(service, operation.parse()?, target)?)
     }
 
     /// See [`crate::Runtime::grant`].
@@ -144,8 +144,9 @@ impl Hosted {
         (key, grant): (&str, &str),
         options: DeployOptions,
     ) -> Result<Option<Applied>, GrantError> {
+        let kind: Kind = key.parse()?;
         let mut topology = Topology::clone(&self.desired.in_force());
-        if matches!(key, "send" | "call" | "spawn") {
+        if matches!(kind, Kind::Send | Kind::Call | Kind::Spawn) {
             let target = split(given::before_until(grant).split('#').next().unwrap_or_default()).0;
             let live = self.actual.releases.live(target);
             if !target.contains('*') && live.is_none() {
@@ -153,12 +154,12 @@ impl Hosted {
             }
             // A topology in which that stands is refused, so the host would not start with it again.
             let is_spawned = |live: &Deployable| matches!(live.node.multiplicity, Multiplicity::Spawned(_));
-            if key == "spawn" && live.is_some_and(|live| !is_spawned(&live)) {
+            if kind == Kind::Spawn && live.is_some_and(|live| !is_spawned(&live)) {
                 let why = format!("a grant to spawn {grant:?}, and the actors of {target:?} are not spawned");
                 return Err(NoLine::Text(why).into());
             }
         }
-        let is_new = edit(&mut topology, service, |grants| grants.under_mut(key)?.add(grant))?;
+        let is_new = edit(&mut topology, service, |grants| grants.under_mut(kind).add(grant))?;
         if !is_new {
             return Ok(None);
         }
@@ -176,6 +177,7 @@ impl Hosted {
     }
 
     async fn revoke_here(&self, service: &str, key: &str, grant: &str) -> Result<bool, GrantError> {
+        let kind: Kind = key.parse()?;
         let (live, previous) = self
             .actual
             .releases
@@ -185,12 +187,12 @@ impl Hosted {
         let written = in_force.services().find(|node| node.address.as_str() == service);
         // Of one grant there may be several copies that know nothing of each other, where the topology was read anew.
         let nodes = [Some(&live.node), previous.as_ref().map(|previous| &previous.node), written];
-        let mut found: Vec<Revoked> = Vec::new();
+        let mut found: Vec<Mark> = Vec::new();
         for node in nodes.into_iter().flatten() {
-            found.extend(node.grants.under(key)?.find(grant)?);
+            found.extend(node.grants.under(kind).find(grant)?);
         }
         if found.is_empty() {
-            let there = live.node.grants.under(key)?.texts();
+            let there: Vec<String> = live.node.grants.under(kind).lines().iter().map(Line::text).collect();
             let there = match there.is_empty() {
                 true => "nothing is".to_owned(),
                 false => format!("these are: {}", there.join(", ")),
@@ -198,13 +200,13 @@ impl Hosted {
             let [service, key, grant] = [service, key, grant].map(str::to_owned);
             return Err(GrantError::NotGranted { service, key, grant, there });
         }
-        found.iter().for_each(Revoked::revoke);
+        found.iter().for_each(Mark::revoke);
         self.let_go(service, (key, grant), "revoked");
         // What is under way may be about to write down another topology, in which it is granted.
         let _one_at_a_time = self.change_next().await;
         let mut topology = Topology::clone(&self.desired.in_force());
         edit(&mut topology, service, |grants| {
-            grants.under_mut(key)?.take_out(grant);
+            grants.under_mut(kind).take_out(grant);
             Ok(true)
         })?;
         let amended = topology.clone();
@@ -212,9 +214,9 @@ impl Hosted {
         self.desired.put_in_force(topology);
         // An apply that was under way has brought in a copy of its own, which is in use.
         let without = |node: &mut Arc<ServiceNode>| {
-            let Ok(lines) = Arc::make_mut(node).grants.under_mut(key) else { return false };
+            let lines = Arc::make_mut(node).grants.under_mut(kind);
             let again = lines.find(grant).ok().flatten();
-            again.iter().for_each(Revoked::revoke);
+            again.iter().for_each(Mark::revoke);
             lines.take_out(grant);
             again.is_some()
         };
@@ -297,15 +299,16 @@ pub(super) fn over<'a>(
 ) -> (Vec<(String, &'static str, String)>, Option<SystemTime>) {
     let (mut gone, mut next) = (Vec::new(), None);
     for node in nodes {
-        for key in KEYS {
-            let ends = node.grants.under(key).map(|lines| lines.ends()).unwrap_or_default();
-            for (grant, until, revoked) in ends {
-                if until > now {
-                    next = Some(next.map_or(until, |next: SystemTime| next.min(until)));
-                    continue;
+        for kind in Kind::ALL {
+            for Line { what, until, mark } in node.grants.under(kind).lines() {
+                match until {
+                    None => {}
+                    Some(until) if until > now => next = Some(next.map_or(until, |next: SystemTime| next.min(until))),
+                    Some(_) => {
+                        mark.revoke();
+                        gone.push((node.address.to_string(), kind.name(), what));
+                    }
                 }
-                revoked.revoke();
-                gone.push((node.address.to_string(), key, grant));
             }
         }
     }

@@ -6,6 +6,7 @@ use airssys_rt_shim::system::ShutdownReport;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::actual::Actual;
+use super::counting::Counting;
 use super::desired::Desired;
 use crate::deploy::Recovery;
 use crate::registry::Hold;
@@ -16,14 +17,22 @@ pub(crate) struct Hosted {
     pub(crate) actual: Actual,
     /// What the start found in the data folder that is not as the topology says.
     pub(crate) recoveries: Vec<Recovery>,
+    /// What services do, where that is counted.
+    pub(super) counting: Option<Counting>,
     changing: Arc<Mutex<()>>,
     /// Nobody removes what runs here.
     _holds: Vec<Hold>,
 }
 
 impl Hosted {
-    pub(super) fn new(desired: Desired, actual: Actual, recoveries: Vec<Recovery>, holds: Vec<Hold>) -> Self {
-        Self { desired: Arc::new(desired), actual, recoveries, changing: Arc::default(), _holds: holds }
+    pub(super) fn new(
+        desired: Desired,
+        actual: Actual,
+        recoveries: Vec<Recovery>,
+        holds: Vec<Hold>,
+        counting: Option<Counting>,
+    ) -> Self {
+        Self { desired: Arc::new(desired), actual, recoveries, counting, changing: Arc::default(), _holds: holds }
     }
 
     /// Keeps others from applying, stopping and starting while it is held; none where somebody does so already.

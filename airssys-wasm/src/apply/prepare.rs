@@ -119,6 +119,9 @@ impl Hosted {
                 Arc::make_mut(node).grants.follow(&live.node.grants);
             }
         });
+        if let Some(counting) = &self.counting {
+            counting.hold(&mut target);
+        }
         // A grant that stays keeps the folder that it has.
         let notes = folders::hold(&mut target, live.values().map(|live| &live.node), self.desired.guarded());
         for note in notes.map_err(RuntimeError::from)? {

@@ -9,6 +9,7 @@ use super::actual::Actual;
 use super::change::Change;
 use super::check::{check_routes, durable_services, engines, guarded, room};
 use super::compile::{TemplateKey, key, load};
+use super::counting::Counting;
 use super::desired::Desired;
 use super::difference::differences;
 use super::durable::{DurableStates, opened};
@@ -40,6 +41,8 @@ pub(crate) struct StartOptions {
     pub(crate) data_folder: Option<PathBuf>,
     /// Whether what was deployed is left out of account.
     pub(crate) as_written: bool,
+    /// Whether nothing is denied, and what is done is counted.
+    pub(crate) learn: bool,
     /// What happens, also where that is all that ever does.
     pub(crate) events: Arc<Events>,
     /// How guests' HTTP requests reach others.
@@ -55,6 +58,7 @@ impl Default for StartOptions {
             layers: Vec::new(),
             data_folder: None,
             as_written: false,
+            learn: false,
             events: Events::new(events, event_bytes),
             client: ClientSettings::default(),
         }
@@ -186,6 +190,10 @@ async fn begin(
     for note in folders::hold(target.to_mut(), [], &guarded)? {
         tracing::warn!(target: "airssys", "{note}");
     }
+    let counting = options.learn.then(Counting::default);
+    if let Some(counting) = &counting {
+        counting.hold(target.to_mut());
+    }
     let (mut templates, holds) = load(&engines, &target).await?;
     let (target, mut kept_holds) = keep_all(target, records.keep(), &mut templates).await;
     let target = wired(target.into_owned(), &templates)?;
@@ -221,7 +229,7 @@ async fn begin(
         options: DeployOptions::default(),
     };
     let desired = Desired::new(nothing, (ledger, records, stops), options.data_folder, guarded);
-    let hosted = Hosted::new(desired, Actual::new(engines, mesh, journal), recoveries, holds);
+    let hosted = Hosted::new(desired, Actual::new(engines, mesh, journal), recoveries, holds, counting);
     Steps::from_nothing(&hosted, change, previous, services.unwrap_or_default()).start().await?;
     hosted.actual.close_when_ended();
     Ok(hosted)

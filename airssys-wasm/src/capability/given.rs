@@ -6,31 +6,61 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-/// Whether what was granted is granted no more. All copies are one: those of the release that serves, of the one before
-/// it, and of what runs beside its turns. What is compared is what was written: it is equal to any other.
+/// What became of a grant: whether it is granted no more, and whether anybody used it. All copies are one: those of the
+/// release that serves, of the one before it, and of what runs beside its turns. What is compared is what was written:
+/// it is equal to any other.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Revoked(Arc<AtomicBool>);
+pub(crate) struct Mark(Arc<Marks>);
 
-impl Revoked {
+#[derive(Debug, Default)]
+struct Marks {
+    is_revoked: AtomicBool,
+    is_used: AtomicBool,
+}
+
+// Who was told of it asks after it: that is all the order there is to keep, so each of these is relaxed.
+impl Mark {
     /// Takes it away, from the next question on.
     pub(crate) fn revoke(&self) {
-        // Who was told of it asks after it: that is all the order there is to keep.
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_revoked.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives it back: for who tries what comes of its absence.
+    pub(super) fn restore(&self) {
+        self.0.is_revoked.store(false, Ordering::Relaxed);
     }
 
     /// Whether it is taken away. One load.
     pub(crate) fn is_revoked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_revoked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that something was let through by it. One load, and one store the first time: many cores may ask at once,
+    /// and none of them is to have to fetch the line for each.
+    pub(crate) fn note_use(&self) {
+        if !self.is_used() {
+            self.0.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Which grant it is of: all copies have the same number.
+    pub(super) fn id(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Whether something was let through by it.
+    pub(crate) fn is_used(&self) -> bool {
+        self.0.is_used.load(Ordering::Relaxed)
     }
 }
 
-impl PartialEq for Revoked {
+impl PartialEq for Mark {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Revoked {}
+impl Eq for Mark {}
 
 /// One line of a list of grants: `carts/*`, or `carts/* until 2027-01-01T00:00:00Z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,13 +69,19 @@ pub(crate) struct Given<T> {
     pub(crate) what: T,
     /// Until when; none for good. No decision looks at a clock: whoever has one takes away what is over.
     pub(crate) until: Option<SystemTime>,
-    /// Whether it is no more.
-    pub(crate) revoked: Revoked,
+    /// What became of it.
+    pub(crate) mark: Mark,
 }
 
 impl<T> From<T> for Given<T> {
     fn from(what: T) -> Self {
-        Self { what, until: None, revoked: Revoked::default() }
+        Self { what, until: None, mark: Mark::default() }
+    }
+}
+
+impl From<&str> for Given<String> {
+    fn from(what: &str) -> Self {
+        what.to_owned().into()
     }
 }
 
@@ -80,14 +116,18 @@ pub(crate) fn time_text(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// A grant with its end.
+pub(super) fn with_until(what: impl fmt::Display, until: Option<SystemTime>) -> String {
+    until.map_or_else(|| what.to_string(), |until| format!("{what}{UNTIL}{}", time_text(until)))
+}
+
 impl<T: fmt::Display> fmt::Display for Given<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.what.fmt(f)?;
-        self.until.map_or(Ok(()), |until| write!(f, "{UNTIL}{}", time_text(until)))
+        f.write_str(&with_until(&self.what, self.until))
     }
 }
 
 /// What of these is granted now. Allocates nothing.
 pub(crate) fn in_force<T>(all: &[Given<T>]) -> impl Iterator<Item = &T> {
-    all.iter().filter(|given| !given.revoked.is_revoked()).map(|given| &given.what)
+    all.iter().filter(|given| !given.mark.is_revoked()).map(|given| &given.what)
 }

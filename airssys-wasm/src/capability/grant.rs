@@ -8,9 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::given::{Given, Revoked, in_force};
+use super::given::{Given, Mark, in_force};
 use super::http::HttpPattern;
 use super::pattern::Pattern;
+use super::tally::Tallied;
+use super::topics::Topics;
 use crate::limits::FOLDER_BYTES;
 use crate::quota::Folder;
 use crate::typed::FunctionType;
@@ -23,6 +25,16 @@ pub(crate) enum Access {
     Read,
     /// Reading, and writing, making and removing.
     ReadWrite,
+}
+
+impl Access {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::ReadWrite => "read-write",
+        }
+    }
 }
 
 /// A folder of the host, as a guest sees it.
@@ -39,8 +51,8 @@ pub(crate) struct FileGrant {
     pub(crate) held: FolderHandle,
     /// Until when it is granted; none for good.
     pub(crate) until: Option<SystemTime>,
-    /// Whether it is granted no more.
-    pub(crate) revoked: Revoked,
+    /// What became of it.
+    pub(crate) mark: Mark,
 }
 
 impl FileGrant {
@@ -53,7 +65,7 @@ impl FileGrant {
             max_bytes: FOLDER_BYTES,
             held: FolderHandle::default(),
             until: None,
-            revoked: Revoked::default(),
+            mark: Mark::default(),
         }
     }
 }
@@ -192,7 +204,7 @@ pub struct Requests {
     /// Topics it publishes on.
     pub(crate) publish: Vec<Pattern>,
     /// Topics it subscribes to.
-    pub(crate) subscribe: Vec<Pattern>,
+    pub(crate) subscribe: Vec<Topics>,
     /// Addresses under which it spawns children. Where it is empty, the interface is not linked.
     pub(crate) spawn: Vec<Pattern>,
     /// Folders, by the path that the guest sees.
@@ -240,28 +252,41 @@ pub(crate) struct Grants {
     /// Topics it may publish on.
     pub(crate) publish: Vec<Given<Pattern>>,
     /// Topics it may subscribe to.
-    pub(crate) subscribe: Vec<Given<Pattern>>,
+    pub(crate) subscribe: Vec<Given<Topics>>,
     /// Addresses under which it may spawn children, and stop, watch and link them.
     pub(crate) spawn: Vec<Given<Pattern>>,
     /// Folders, by the path that the guest sees.
     pub(crate) files: BTreeMap<String, FileGrant>,
     /// Environment variables with their values.
-    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, Given<String>>,
     /// Socket addresses it may connect to by TCP and exchange datagrams with by UDP.
     pub(crate) sockets: Vec<Given<SocketAddress>>,
     /// HTTP requests it may make.
     pub(crate) http: Vec<Given<HttpPattern>>,
+    /// What the service does, where that is counted and nothing is denied to it.
+    pub(crate) tally: Tallied,
 }
 
 impl Grants {
     /// Whether a wire to a service may make itself for this function: the service may be called, or this part of it:
-    /// `pricing`, `pricing#quote`, `pricing#acme:shop/pricing`, `pricing#acme:shop/pricing#quote`.
+    /// `pricing`, `pricing#quote`, `pricing#acme:shop/pricing`, `pricing#acme:shop/pricing#quote`. Where nothing is
+    /// denied, it may.
     pub(crate) fn allow_function(&self, service: &str, function: &FunctionType) -> bool {
-        in_force(&self.call).any(|grant| match grant.as_str().split_once('#') {
-            Some((of, part)) => of == service && (function.is_called(part) || function.is_of(part)),
-            None => grant.matches(service),
-        })
+        self.tally.is_counted() || in_force(&self.call).any(|grant| gives_function(grant, service, function))
     }
+}
+
+/// Whether a grant to call gives this function of a service.
+pub(super) fn gives_function(grant: &Pattern, service: &str, function: &FunctionType) -> bool {
+    match grant.as_str().split_once('#') {
+        Some((of, part)) => of == service && gives_part(part, function),
+        None => grant.matches(service),
+    }
+}
+
+/// Whether what stands behind the `#` of such a grant is this function, or the interface that has it.
+pub(super) fn gives_part(part: &str, function: &FunctionType) -> bool {
+    function.is_called(part) || function.is_of(part)
 }
 
 #[cfg(test)]

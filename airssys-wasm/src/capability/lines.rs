@@ -1,39 +1,40 @@
 //! Grants line by line, as an operator names them: by the key of `[service.grants]`, and what stands under it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use super::given::{Given, Revoked};
+use super::given::{Given, Mark, with_until};
 use super::grant::{FileGrant, Grants};
+use super::kind::{Kind, NoLine};
 use super::spelling;
 
-/// The keys of `[service.grants]`, in the order of the book.
-pub(crate) const KEYS: [&str; 9] =
-    ["send", "call", "publish", "subscribe", "spawn", "files", "environment", "sockets", "http"];
-
-/// Why there is no such line.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoLine {
-    /// There is no such key.
-    #[error("{key:?} is no kind of grant: the kinds are {}", KEYS.join(", "))]
-    Key {
-        /// What was asked for.
-        key: String,
-    },
-    /// It cannot be written so.
-    #[error("{0}")]
-    Text(String),
+/// One line, as it is granted now.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// What is granted: of a folder it is the path that the guest sees, of a variable its name.
+    pub(crate) what: String,
+    /// Until when; none for good.
+    pub(crate) until: Option<SystemTime>,
+    /// What became of it.
+    pub(crate) mark: Mark,
 }
 
-/// What stands under one key: a text each. Of a folder it is the path that the guest sees, of a variable its name.
+impl Line {
+    /// As it is written.
+    pub(crate) fn text(&self) -> String {
+        with_until(&self.what, self.until)
+    }
+}
+
+/// What stands under one key.
 pub(crate) trait Lines {
     /// Those that are granted now.
-    fn texts(&self) -> Vec<String>;
+    fn lines(&self) -> Vec<Line>;
 
     /// The one that says the same as `text`.
-    fn find(&self, text: &str) -> Result<Option<Revoked>, NoLine>;
+    fn find(&self, text: &str) -> Result<Option<Mark>, NoLine>;
 
     /// Adds one, where it is not there; whether it was not.
     fn add(&mut self, text: &str) -> Result<bool, NoLine>;
@@ -41,8 +42,8 @@ pub(crate) trait Lines {
     /// Takes those out that are granted no more, and this one.
     fn take_out(&mut self, text: &str);
 
-    /// Those that are granted until some time.
-    fn ends(&self) -> Vec<(String, SystemTime, Revoked)>;
+    /// Shows the mark of each line, by its text.
+    fn each_mark(&mut self, with: &mut dyn FnMut(&str, &mut Mark));
 }
 
 fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, NoLine> {
@@ -50,19 +51,22 @@ fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, NoLine> {
 }
 
 impl<T: FromStr<Err: Display> + Display + PartialEq> Lines for Vec<Given<T>> {
-    fn texts(&self) -> Vec<String> {
-        self.iter().filter(|given| !given.revoked.is_revoked()).map(ToString::to_string).collect()
+    fn lines(&self) -> Vec<Line> {
+        let there = self.iter().filter(|given| !given.mark.is_revoked());
+        there
+            .map(|Given { what, until, mark }| Line { what: what.to_string(), until: *until, mark: mark.clone() })
+            .collect()
     }
 
-    fn find(&self, text: &str) -> Result<Option<Revoked>, NoLine> {
+    fn find(&self, text: &str) -> Result<Option<Mark>, NoLine> {
         let wanted: Given<T> = parsed(text)?;
-        let found = self.iter().find(|given| given.what == wanted.what && !given.revoked.is_revoked());
-        Ok(found.map(|given| given.revoked.clone()))
+        let found = self.iter().find(|given| given.what == wanted.what && !given.mark.is_revoked());
+        Ok(found.map(|given| given.mark.clone()))
     }
 
     fn add(&mut self, text: &str) -> Result<bool, NoLine> {
         let new: Given<T> = parsed(text)?;
-        match self.iter_mut().find(|given| given.what == new.what && !given.revoked.is_revoked()) {
+        match self.iter_mut().find(|given| given.what == new.what && !given.mark.is_revoked()) {
             Some(given) if given.until == new.until => return Ok(false),
             // The one that is in use goes on to its own end until the new one takes its place.
             Some(given) => *given = new,
@@ -73,22 +77,22 @@ impl<T: FromStr<Err: Display> + Display + PartialEq> Lines for Vec<Given<T>> {
 
     fn take_out(&mut self, text: &str) {
         let gone = parsed::<Given<T>>(text).ok().map(|gone| gone.what);
-        self.retain(|given| !given.revoked.is_revoked() && Some(&given.what) != gone.as_ref());
+        self.retain(|given| !given.mark.is_revoked() && Some(&given.what) != gone.as_ref());
     }
 
-    fn ends(&self) -> Vec<(String, SystemTime, Revoked)> {
-        let ends = self.iter().filter(|given| !given.revoked.is_revoked());
-        ends.filter_map(|given| Some((given.what.to_string(), given.until?, given.revoked.clone()))).collect()
+    fn each_mark(&mut self, with: &mut dyn FnMut(&str, &mut Mark)) {
+        self.iter_mut().for_each(|given| with(&given.to_string(), &mut given.mark));
     }
 }
 
 impl Lines for BTreeMap<String, FileGrant> {
-    fn texts(&self) -> Vec<String> {
-        self.iter().filter(|(_, file)| !file.revoked.is_revoked()).map(|(guest, _)| guest.clone()).collect()
+    fn lines(&self) -> Vec<Line> {
+        let there = self.iter().filter(|(_, file)| !file.mark.is_revoked());
+        there.map(|(guest, file)| Line { what: guest.clone(), until: file.until, mark: file.mark.clone() }).collect()
     }
 
-    fn find(&self, text: &str) -> Result<Option<Revoked>, NoLine> {
-        Ok(self.get(text).map(|file| file.revoked.clone()).filter(|revoked| !revoked.is_revoked()))
+    fn find(&self, text: &str) -> Result<Option<Mark>, NoLine> {
+        Ok(self.get(text).map(|file| file.mark.clone()).filter(|mark| !mark.is_revoked()))
     }
 
     fn add(&mut self, text: &str) -> Result<bool, NoLine> {
@@ -97,23 +101,22 @@ impl Lines for BTreeMap<String, FileGrant> {
     }
 
     fn take_out(&mut self, text: &str) {
-        self.retain(|guest, file| guest != text && !file.revoked.is_revoked());
+        self.retain(|guest, file| guest != text && !file.mark.is_revoked());
     }
 
-    fn ends(&self) -> Vec<(String, SystemTime, Revoked)> {
-        let ends = self.iter().filter(|(_, file)| !file.revoked.is_revoked());
-        ends.filter_map(|(guest, file)| Some((guest.clone(), file.until?, file.revoked.clone()))).collect()
+    fn each_mark(&mut self, with: &mut dyn FnMut(&str, &mut Mark)) {
+        self.iter_mut().for_each(|(guest, file)| with(&with_until(guest, file.until), &mut file.mark));
     }
 }
 
 /// A variable that an instance was made with is its own: there is nothing to take away from that one.
-impl Lines for BTreeMap<String, String> {
-    fn texts(&self) -> Vec<String> {
-        self.keys().cloned().collect()
+impl Lines for BTreeMap<String, Given<String>> {
+    fn lines(&self) -> Vec<Line> {
+        self.iter().map(|(name, given)| Line { what: name.clone(), until: None, mark: given.mark.clone() }).collect()
     }
 
-    fn find(&self, text: &str) -> Result<Option<Revoked>, NoLine> {
-        Ok(self.contains_key(text).then(Revoked::default))
+    fn find(&self, text: &str) -> Result<Option<Mark>, NoLine> {
+        Ok(self.contains_key(text).then(Mark::default))
     }
 
     fn add(&mut self, text: &str) -> Result<bool, NoLine> {
@@ -122,74 +125,65 @@ impl Lines for BTreeMap<String, String> {
         if !spelling::is_variable(name) || value.contains('\0') {
             return Err(bad("cannot be a variable"));
         }
-        Ok(self.insert(name.to_owned(), value.to_owned()).as_deref() != Some(value))
+        if self.get(name).is_some_and(|given| given.what == value) {
+            return Ok(false);
+        }
+        self.insert(name.to_owned(), value.to_owned().into());
+        Ok(true)
     }
 
     fn take_out(&mut self, text: &str) {
         self.remove(text);
     }
 
-    fn ends(&self) -> Vec<(String, SystemTime, Revoked)> {
-        Vec::new()
-    }
-}
-
-/// Lets those that stay be one with what they were.
-fn stay<T: PartialEq>(all: &mut [Given<T>], before: &[Given<T>]) {
-    for given in all {
-        if let Some(same) = before.iter().find(|same| *same == given && !same.revoked.is_revoked()) {
-            given.revoked = same.revoked.clone();
-        }
+    fn each_mark(&mut self, with: &mut dyn FnMut(&str, &mut Mark)) {
+        self.iter_mut().for_each(|(name, given)| with(name, &mut given.mark));
     }
 }
 
 impl Grants {
-    /// Lets the grants that stay be one with those before them: what is taken away of these is so here as well.
+    /// Lets the grants that stay be one with those before them: what is taken away of these is so here as well, and
+    /// what was used of these was.
     pub(crate) fn follow(&mut self, before: &Self) {
-        stay(&mut self.send, &before.send);
-        stay(&mut self.call, &before.call);
-        stay(&mut self.publish, &before.publish);
-        stay(&mut self.subscribe, &before.subscribe);
-        stay(&mut self.spawn, &before.spawn);
-        stay(&mut self.sockets, &before.sockets);
-        stay(&mut self.http, &before.http);
-        for (guest, file) in &mut self.files {
-            if let Some(same) = before.files.get(guest).filter(|same| !same.revoked.is_revoked()) {
-                file.revoked = same.revoked.clone();
-            }
+        for kind in Kind::ALL {
+            let before: HashMap<String, Mark> =
+                before.under(kind).lines().into_iter().map(|line| (line.text(), line.mark)).collect();
+            self.under_mut(kind).each_mark(&mut |text, mark| {
+                if let Some(same) = before.get(text) {
+                    mark.clone_from(same);
+                }
+            });
         }
     }
 
     /// What stands under a key.
-    pub(crate) fn under(&self, key: &str) -> Result<&dyn Lines, NoLine> {
-        Ok(match key {
-            "send" => &self.send,
-            "call" => &self.call,
-            "publish" => &self.publish,
-            "subscribe" => &self.subscribe,
-            "spawn" => &self.spawn,
-            "files" => &self.files,
-            "environment" => &self.environment,
-            "sockets" => &self.sockets,
-            "http" => &self.http,
-            other => return Err(NoLine::Key { key: other.to_owned() }),
-        })
+    pub(crate) fn under(&self, kind: Kind) -> &dyn Lines {
+        match kind {
+            Kind::Send => &self.send,
+            Kind::Call => &self.call,
+            Kind::Publish => &self.publish,
+            Kind::Subscribe => &self.subscribe,
+            Kind::Spawn => &self.spawn,
+            Kind::Files => &self.files,
+            Kind::Environment => &self.environment,
+            Kind::Sockets => &self.sockets,
+            Kind::Http => &self.http,
+        }
     }
 
     /// The same, to be changed.
-    pub(crate) fn under_mut(&mut self, key: &str) -> Result<&mut dyn Lines, NoLine> {
-        Ok(match key {
-            "send" => &mut self.send,
-            "call" => &mut self.call,
-            "publish" => &mut self.publish,
-            "subscribe" => &mut self.subscribe,
-            "spawn" => &mut self.spawn,
-            "files" => &mut self.files,
-            "environment" => &mut self.environment,
-            "sockets" => &mut self.sockets,
-            "http" => &mut self.http,
-            other => return Err(NoLine::Key { key: other.to_owned() }),
-        })
+    pub(crate) fn under_mut(&mut self, kind: Kind) -> &mut dyn Lines {
+        match kind {
+            Kind::Send => &mut self.send,
+            Kind::Call => &mut self.call,
+            Kind::Publish => &mut self.publish,
+            Kind::Subscribe => &mut self.subscribe,
+            Kind::Spawn => &mut self.spawn,
+            Kind::Files => &mut self.files,
+            Kind::Environment => &mut self.environment,
+            Kind::Sockets => &mut self.sockets,
+            Kind::Http => &mut self.http,
+        }
     }
 }
 
@@ -197,7 +191,15 @@ impl Grants {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
-    use super::{Grants, KEYS, NoLine};
+    use super::{Grants, Kind, Lines, NoLine};
+
+    fn under<'a>(grants: &'a mut Grants, key: &str) -> &'a mut dyn Lines {
+        grants.under_mut(key.parse().unwrap())
+    }
+
+    fn texts(grants: &mut Grants, key: &str) -> Vec<String> {
+        under(grants, key).lines().iter().map(super::Line::text).collect()
+    }
 
     #[test]
     fn a_line_is_added_found_and_taken_out_by_what_it_says() {
@@ -211,13 +213,13 @@ mod tests {
             ("http", "GET https://a/x", "GET https://a/x"),
         ] {
             let mut grants = Grants::default();
-            assert!(grants.under_mut(key).unwrap().add(text).unwrap(), "{key}");
-            assert!(!grants.under_mut(key).unwrap().add(same).unwrap(), "{key}: it is there");
-            assert_eq!(grants.under(key).unwrap().texts(), [text], "{key}");
-            let copy = grants.clone();
-            grants.under(key).unwrap().find(same).unwrap().unwrap().revoke();
-            assert_eq!(copy.under(key).unwrap().texts(), [""; 0], "{key}: all copies are one");
-            grants.under_mut(key).unwrap().take_out(same);
+            assert!(under(&mut grants, key).add(text).unwrap(), "{key}");
+            assert!(!under(&mut grants, key).add(same).unwrap(), "{key}: it is there");
+            assert_eq!(texts(&mut grants, key), [text], "{key}");
+            let mut copy = grants.clone();
+            under(&mut grants, key).find(same).unwrap().unwrap().revoke();
+            assert_eq!(texts(&mut copy, key), [""; 0], "{key}: all copies are one");
+            under(&mut grants, key).take_out(same);
             assert_eq!(grants, Grants::default(), "{key}");
         }
     }
@@ -225,12 +227,13 @@ mod tests {
     #[test]
     fn a_line_may_have_an_end_and_is_the_same_line_with_another_one() {
         let mut grants = Grants::default();
-        let lines = grants.under_mut("call").unwrap();
+        let lines = under(&mut grants, "call");
         assert!(lines.add("b until 2027-01-01T00:00:00Z").unwrap());
         assert!(!lines.add("b until 2027-01-01T00:00:00Z").unwrap());
-        assert_eq!(lines.ends().len(), 1);
+        let ends = |lines: &dyn Lines| lines.lines().iter().filter(|line| line.until.is_some()).count();
+        assert_eq!(ends(lines), 1);
         assert!(lines.add("b").unwrap(), "for good");
-        assert_eq!((lines.texts(), lines.ends().len()), (vec!["b".to_owned()], 0));
+        assert_eq!((lines.lines()[0].text(), ends(lines)), ("b".to_owned(), 0));
         for bad in ["b until tomorrow", "b until ", "a//b until 2027-01-01T00:00:00Z"] {
             assert!(matches!(lines.add(bad), Err(NoLine::Text(_))), "{bad}");
         }
@@ -242,14 +245,14 @@ mod tests {
     #[test]
     fn a_variable_needs_a_value_and_a_folder_a_place() {
         let mut grants = Grants::default();
-        assert!(grants.under_mut("environment").unwrap().add("TZ=UTC").unwrap());
-        assert!(grants.under_mut("environment").unwrap().add("TZ=CET").unwrap());
-        assert_eq!(grants.environment.get("TZ").map(String::as_str), Some("CET"));
+        assert!(under(&mut grants, "environment").add("TZ=UTC").unwrap());
+        assert!(under(&mut grants, "environment").add("TZ=CET").unwrap());
+        assert_eq!(grants.environment.get("TZ").map(|given| given.what.as_str()), Some("CET"));
         for (key, bad) in [("environment", "TZ"), ("environment", "=x"), ("files", "/data"), ("send", "a//b")] {
-            let told = grants.under_mut(key).unwrap().add(bad).unwrap_err();
+            let told = under(&mut grants, key).add(bad).unwrap_err();
             assert!(matches!(told, NoLine::Text(_)) && told.to_string().contains(bad), "{told}");
         }
-        assert!(matches!(grants.under("sned"), Err(NoLine::Key { .. })));
-        assert!(KEYS.iter().all(|key| grants.under(key).is_ok()));
+        assert!(matches!("sned".parse::<Kind>(), Err(NoLine::Key { .. })));
+        assert!(Kind::ALL.iter().all(|kind| kind.name().parse() == Ok(*kind)));
     }
 }

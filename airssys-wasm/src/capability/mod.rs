@@ -4,21 +4,32 @@
 //! allowed. Everything here is a pure decision: no I/O, no clock, no async. What cannot be parsed is an error, never an
 //! allowance.
 
+pub(crate) mod asked;
 mod baseline;
+mod compiled;
+mod decision;
 pub(crate) mod given;
 mod grant;
 mod http;
+mod index;
+pub(crate) mod kind;
+pub(crate) mod learn;
 pub(crate) mod lines;
 mod pattern;
 mod policy;
+mod rule;
 pub(crate) mod spelling;
+pub(crate) mod tally;
+mod topics;
 pub(crate) mod why;
 
 pub(crate) use baseline::{Baseline, Clocks, Randomness};
-pub(crate) use given::{Given, Revoked, in_force};
+pub use decision::Decision;
+pub(crate) use given::{Given, Mark};
 pub use grant::Requests;
 pub(crate) use grant::{Access, FileGrant, FolderHandle, Grants};
 pub(crate) use http::{Host, HttpTarget, Near};
+pub(crate) use kind::Kind;
 pub(crate) use pattern::{Pattern, PatternError};
 pub(crate) use policy::Policy;
 

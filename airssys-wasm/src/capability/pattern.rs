@@ -44,7 +44,7 @@ pub(crate) enum PatternError {
     },
 }
 
-fn is_plain(segment: &str) -> bool {
+pub(super) fn is_plain(segment: &str) -> bool {
     !matches!(segment, "" | "." | "..")
 }
 

@@ -1,11 +1,14 @@
 //! The decision: compiled once a service, asked at every message.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::given::{Given, in_force};
+use super::asked::parse_path;
+use super::compiled::Compiled;
+use super::given::{Given, Mark, in_force};
 use super::grant::{Access, FileGrant, Grants, Requests, SocketAddress};
 use super::http::{HttpPattern, HttpTarget, Near};
-use super::pattern::Pattern;
+use super::kind::Kind;
 use crate::address::split;
 use crate::error::Denied;
 use crate::operation::Operation;
@@ -13,19 +16,24 @@ use crate::typed::FunctionType;
 use crate::wire::{Wire, Wires, wire_of};
 
 /// What a service may do: requested and granted. The default allows nothing.
+///
+/// `allows_` decides. `lets_` is for who does it then: it decides as well, notes which grant was used, and where the
+/// service is counted it lets through what is not granted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Policy {
     pub(super) requests: Requests,
     pub(super) grants: Grants,
     /// Where the functions lead that it may call.
     wires: Wires,
+    compiled: Arc<Compiled>,
 }
 
 impl Policy {
     /// The intersection of what is requested and what is granted.
     #[must_use]
     pub(crate) fn new(requests: Requests, grants: Grants) -> Self {
-        Self { requests, grants, wires: Wires::new() }
+        let compiled = Arc::new(Compiled::new(&requests, &grants));
+        Self { requests, grants, wires: Wires::new(), compiled }
     }
 
     /// The same with these wires: a wire is all that its functions need to be called.
@@ -37,13 +45,18 @@ impl Policy {
     /// The same for who may have no effects, where that is another one: files are there to be read, and nobody is
     /// connected to or asked by HTTP.
     pub(crate) fn without_effects(&self) -> Option<Self> {
-        let Grants { files, sockets, http, .. } = &self.grants;
-        if sockets.is_empty() && http.is_empty() && files.values().all(|file| file.access == Access::Read) {
+        let Grants { files, sockets, http, tally, .. } = &self.grants;
+        if !tally.is_counted()
+            && sockets.is_empty()
+            && http.is_empty()
+            && files.values().all(|file| file.access == Access::Read)
+        {
             return None;
         }
         let mut policy = self.clone();
         policy.grants.sockets.clear();
         policy.grants.http.clear();
+        policy.grants.tally.within();
         policy.grants.files.values_mut().for_each(|file| file.access = Access::Read);
         Some(policy)
     }
@@ -62,16 +75,24 @@ impl Policy {
 
     /// Whether a function of `target` may be called. Allocates nothing.
     #[must_use]
-    pub(crate) fn allows_function(&self, target: &str, function: &FunctionType) -> bool {
+    pub(crate) fn lets_function(&self, target: &str, function: &FunctionType) -> bool {
         self.wires_to(target, function).any(|wire| wire.carries(function) && self.is_granted(wire, function))
     }
 
     /// Whether a wire is still what made it: one that made itself did so for a grant.
     fn is_granted(&self, wire: &Wire, function: &FunctionType) -> bool {
-        !wire.made || self.grants.allow_function(wire.to.as_str(), function)
+        if !wire.made {
+            return true;
+        }
+        let by = self.compiled.function(wire.to.as_str(), function);
+        by.iter().for_each(|mark| mark.note_use());
+        match self.grants.tally.of(Kind::Call) {
+            None => by.is_some(),
+            Some(tally) => tally.lets(Kind::Call, &format!("{}#{}", wire.to.as_str(), function.path()), by.is_some()),
+        }
     }
 
-    /// Whether `operation` on `target` is allowed. Allocates nothing.
+    /// Whether `operation` on `target` is allowed. Allocates nothing, unless the service is counted.
     ///
     /// A subscription's target is itself a pattern. It is allowed where the same text was requested and granted, or
     /// where it has no star and both cover it: a star is never wider than the grant.
@@ -80,8 +101,46 @@ impl Policy {
         if operation == Operation::Invoke {
             return self.wires.values().any(|wire| wire.to.service() == split(target).0);
         }
-        let (requested, granted) = self.rules(operation);
-        covers(requested, operation, target) && covers(in_force(granted), operation, target)
+        let Some(kind) = Kind::of(operation) else { return false };
+        self.compiled.decide(kind, target).is_some()
+            || self.grants.tally.of(kind).is_some_and(|tally| tally.has(kind, target))
+    }
+
+    /// The grant by which something is allowed, with a target as [`Policy::why`] takes it. Not for where it is done.
+    pub(super) fn by(&self, kind: Kind, target: &str) -> Option<&Mark> {
+        match kind {
+            Kind::Send | Kind::Publish | Kind::Subscribe | Kind::Spawn => self.compiled.decide(kind, target),
+            // A function: its import asks for it.
+            Kind::Call if target.contains('#') => self.compiled.given(kind, target),
+            Kind::Call => self.compiled.decide(kind, target),
+            Kind::Files => {
+                let (access, folder) = parse_path(target);
+                let wanted = self.requests.files.get(folder)?;
+                let given = self.grants.files.get(folder).filter(|given| !given.mark.is_revoked())?;
+                (given.access.min(*wanted) >= access).then_some(&given.mark)
+            }
+            Kind::Environment => {
+                let mut all = self.variables().filter(|(name, given)| *name == target && !given.mark.is_revoked());
+                all.next().map(|(_, given)| &given.mark)
+            }
+            Kind::Sockets => self.socket(target.parse().ok()?).map(|given| &given.mark),
+            Kind::Http => {
+                let target = HttpTarget::parse(target)?;
+                self.http_grants(&target).max_by_key(|given| given.what.nearest()).map(|given| &given.mark)
+            }
+        }
+    }
+
+    /// Whether `operation` may be done on `target`, which is about to be.
+    #[must_use]
+    pub(crate) fn lets(&self, operation: Operation, target: &str) -> bool {
+        let Some(kind) = Kind::of(operation) else { return self.allows(operation, target) };
+        let by = self.compiled.decide(kind, target);
+        by.iter().for_each(|mark| mark.note_use());
+        match self.grants.tally.of(kind) {
+            None => by.is_some(),
+            Some(tally) => tally.lets(kind, target, by.is_some()),
+        }
     }
 
     /// Whether this service may be called, in one way or another.
@@ -92,9 +151,8 @@ impl Policy {
     /// Says why `operation` on `target` is not allowed. Off the hot path.
     #[must_use]
     pub(crate) fn denial(&self, who: &str, operation: Operation, target: &str) -> Denied {
-        let (requested, _) = self.rules(operation);
-        let grant = operation.grant();
-        let missing = missing(covers(requested, operation, target), who, grant, target);
+        let is_requested = Kind::of(operation).is_some_and(|kind| self.compiled.is_requested(kind, target));
+        let missing = missing(is_requested, who, operation.grant(), target);
         Denied { who: who.to_owned(), operation, target: target.to_owned(), missing }
     }
 
@@ -113,25 +171,11 @@ impl Policy {
         Denied { who: who.to_owned(), operation, target: target.to_owned(), missing }
     }
 
-    pub(super) fn rules(&self, operation: Operation) -> (&[Pattern], &[Given<Pattern>]) {
-        let (requests, grants) = (&self.requests, &self.grants);
-        match operation {
-            Operation::Send => (&requests.send, &grants.send),
-            Operation::Call => (&requests.call, &grants.call),
-            Operation::Publish => (&requests.publish, &grants.publish),
-            Operation::Subscribe => (&requests.subscribe, &grants.subscribe),
-            Operation::Spawn | Operation::Stop | Operation::Monitor | Operation::Link => {
-                (&requests.spawn, &grants.spawn)
-            }
-            _ => (&[], &[]),
-        }
-    }
-
     /// The folders that are requested and granted, each with the smaller access of the two.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, FileGrant)> {
         self.requests.files.iter().filter_map(|(guest, wanted)| {
             let given = self.grants.files.get(guest)?;
-            if given.revoked.is_revoked() {
+            if given.mark.is_revoked() {
                 return None;
             }
             let access: Access = (*wanted).min(given.access);
@@ -141,39 +185,92 @@ impl Policy {
 
     /// The environment variables that are requested and granted.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.grants
-            .environment
-            .iter()
-            .filter(|(name, _)| self.requests.environment.contains(name))
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.variables().map(|(name, given)| (name, given.what.as_str()))
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (&str, &Given<String>)> {
+        let all = self.grants.environment.iter().filter(|(name, _)| self.requests.environment.contains(name));
+        all.map(|(name, given)| (name.as_str(), given))
+    }
+
+    /// Notes that the environment is read: all of it at once, so nobody knows which variable was wanted.
+    pub(crate) fn note_environment(&self) {
+        for (name, given) in self.variables() {
+            given.mark.note_use();
+            if let Some(tally) = self.grants.tally.of(Kind::Environment) {
+                let _granted = tally.lets(Kind::Environment, name, true);
+            }
+        }
     }
 
     /// Whether any socket is requested and granted.
     #[must_use]
     pub(crate) fn has_sockets(&self) -> bool {
-        !self.requests.sockets.is_empty() && in_force(&self.grants.sockets).next().is_some()
+        self.grants.tally.of(Kind::Sockets).is_some()
+            || (!self.requests.sockets.is_empty() && in_force(&self.grants.sockets).next().is_some())
     }
 
-    /// Whether a socket may connect to `address`.
+    /// The grant by which a socket may connect to `address`.
+    fn socket(&self, address: SocketAddr) -> Option<&Given<SocketAddress>> {
+        let is_requested = self.requests.sockets.iter().any(|rule| rule.matches(address));
+        let mut given = self.grants.sockets.iter().filter(|given| !given.mark.is_revoked() && is_requested);
+        given.find(|given| given.what.matches(address))
+    }
+
+    /// Whether datagrams of `address` may come in: where the service may send some there.
     #[must_use]
     pub(crate) fn allows_socket(&self, address: SocketAddr) -> bool {
-        let covers = |rule: &SocketAddress| rule.matches(address);
-        self.requests.sockets.iter().any(covers) && in_force(&self.grants.sockets).any(covers)
+        let tally = self.grants.tally.of(Kind::Sockets);
+        self.socket(address).is_some()
+            || tally.is_some_and(|tally| tally.has(Kind::Sockets, &canonical(address).to_string()))
+    }
+
+    /// Whether a socket may connect to `address`, or send there, which it is about to do.
+    #[must_use]
+    pub(crate) fn lets_socket(&self, address: SocketAddr) -> bool {
+        let by = self.socket(address);
+        by.iter().for_each(|given| given.mark.note_use());
+        match self.grants.tally.of(Kind::Sockets) {
+            None => by.is_some(),
+            Some(tally) => tally.lets(Kind::Sockets, &canonical(address).to_string(), by.is_some()),
+        }
     }
 
     /// Whether any HTTP request is requested and granted.
     #[must_use]
     pub(crate) fn has_http(&self) -> bool {
-        !self.requests.http.is_empty() && in_force(&self.grants.http).next().is_some()
+        self.grants.tally.of(Kind::Http).is_some()
+            || (!self.requests.http.is_empty() && in_force(&self.grants.http).next().is_some())
     }
 
-    /// How near an address may be that this request goes to; none where it may not be made. Allocates nothing.
+    /// The grants by which a request may be made.
+    fn http_grants(&self, target: &HttpTarget) -> impl Iterator<Item = &Given<HttpPattern>> {
+        let is_requested = self.requests.http.iter().any(|request| request.matches(target));
+        let given = self.grants.http.iter().filter(move |given| is_requested && !given.mark.is_revoked());
+        given.filter(|given| given.what.matches(target))
+    }
+
+    /// How near an address may be that this request goes to; none where it may not be made. Allocates nothing, unless
+    /// the service is counted.
     #[must_use]
     pub(crate) fn allows_http(&self, target: &HttpTarget) -> Option<Near> {
-        if !self.requests.http.iter().any(|request| request.matches(target)) {
-            return None;
+        let granted = self.http_grants(target).map(|given| given.what.nearest()).max();
+        let counted = || {
+            let has = self.grants.tally.of(Kind::Http).is_some_and(|tally| tally.has(Kind::Http, &target.to_string()));
+            has.then(|| target.nearest())
+        };
+        granted.or_else(counted)
+    }
+
+    /// Whether this request may be made, which is about to be.
+    #[must_use]
+    pub(crate) fn lets_http(&self, target: &HttpTarget) -> bool {
+        let by = self.http_grants(target).max_by_key(|given| given.what.nearest());
+        by.iter().for_each(|given| given.mark.note_use());
+        match self.grants.tally.of(Kind::Http) {
+            None => by.is_some(),
+            Some(tally) => tally.lets(Kind::Http, &target.to_string(), by.is_some()),
         }
-        in_force(&self.grants.http).filter(|grant| grant.matches(target)).map(HttpPattern::nearest).max()
     }
 
     /// Says why this request may not be made. Off the hot path.
@@ -194,12 +291,9 @@ pub(super) fn missing(is_requested: bool, who: &str, grant: &str, target: &str) 
     }
 }
 
-pub(super) fn covers<'a>(rules: impl IntoIterator<Item = &'a Pattern>, operation: Operation, target: &str) -> bool {
-    let mut rules = rules.into_iter();
-    if operation == Operation::Subscribe && target.contains('*') {
-        return rules.any(|rule| rule.as_str() == target || rule.as_str() == "**");
-    }
-    rules.any(|rule| rule.matches(target))
+/// One form of an address: an IPv4 address in IPv6 clothes is that one, and flow and scope are no part of it.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 #[cfg(test)]
@@ -208,10 +302,10 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use super::{Access, FileGrant, Grants, Operation, Pattern, Policy, Requests};
+    use super::{Access, FileGrant, Grants, Operation, Policy, Requests};
 
-    fn patterns<T: From<Pattern>>(texts: &[&str]) -> Vec<T> {
-        texts.iter().map(|text| text.parse::<Pattern>().unwrap().into()).collect()
+    fn patterns<T: std::str::FromStr<Err: std::fmt::Debug>>(texts: &[&str]) -> Vec<T> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
     fn policy(requested: &[&str], granted: &[&str]) -> Policy {

@@ -10,7 +10,6 @@
 //! survives every later crash of the service; what was not is nowhere live.
 
 mod anew;
-pub(crate) mod asked;
 pub(crate) mod bad_choice;
 mod batch;
 mod decide;

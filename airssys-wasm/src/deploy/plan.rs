@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::asked::{CapabilityRequest, asked};
 use super::settings::{ChangedSetting, differences};
 use super::{DeployError, DeployOptions, Ungranted};
 use crate::capability::Grants;
+use crate::capability::asked::{CapabilityRequest, asked};
 use crate::engine::interface::{Items, Structure};
 use crate::engine::{Interface, UPGRADE, is_contract};
 use crate::hint::{Coded, Hint};

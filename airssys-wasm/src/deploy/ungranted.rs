@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use super::asked::{CapabilityRequest, Granted, asked};
-use crate::capability::{FileGrant, Grants, Requests, in_force};
+use crate::capability::asked::{CapabilityRequest, Granted, asked};
+use crate::capability::{FileGrant, Grants, Kind, Requests};
 use crate::schema::Schema;
 use crate::topology::ServiceNode;
 
@@ -45,7 +45,7 @@ pub(crate) fn ungranted(node: &ServiceNode) -> Option<Ungranted> {
     if requests.is_empty() {
         return None;
     }
-    let enough = ServiceNode { grants: enough(&manifest.requests, &node.grants, itself), ..node.clone() };
+    let enough = enough(&manifest.requests, &node.grants, itself);
     let release = format!("{} {}", manifest.name, manifest.version);
     Some(Ungranted { service: itself.to_owned(), release, requests, line: line(&enough) })
 }
@@ -53,18 +53,11 @@ pub(crate) fn ungranted(node: &ServiceNode) -> Option<Ungranted> {
 /// These grants, and what is asked for beyond them.
 fn enough(requests: &Requests, grants: &Grants, itself: &str) -> Grants {
     let mut all = grants.clone();
-    for (wanted, given, free) in [
-        (&requests.send, &mut all.send, true),
-        (&requests.call, &mut all.call, true),
-        (&requests.publish, &mut all.publish, false),
-        (&requests.subscribe, &mut all.subscribe, false),
-        (&requests.spawn, &mut all.spawn, false),
-    ] {
-        for pattern in wanted.iter().filter(|pattern| !(free && pattern.as_str() == itself)) {
-            if !in_force(given)
-                .any(|grant| grant == pattern || (grant.covers(pattern) && !pattern.as_str().contains('*')))
-            {
-                given.push(pattern.clone().into());
+    for kind in Kind::ALL {
+        for (wanted, granted) in requests.beside(kind, grants).asked() {
+            if granted != Granted::All && !(kind.is_free_to_oneself() && wanted == itself) {
+                // What is asked for can be written: it was.
+                let _is_new = all.under_mut(kind).add(&wanted);
             }
         }
     }
@@ -75,27 +68,18 @@ fn enough(requests: &Requests, grants: &Grants, itself: &str) -> Grants {
         }
     }
     for name in &requests.environment {
-        all.environment.entry(name.clone()).or_insert_with(|| "VALUE".to_owned());
-    }
-    for socket in &requests.sockets {
-        if !in_force(&all.sockets).any(|given| given == socket) {
-            all.sockets.push((*socket).into());
-        }
-    }
-    for request in &requests.http {
-        if !in_force(&all.http).any(|given| given == request) {
-            all.http.push(request.clone().into());
-        }
+        all.environment.entry(name.clone()).or_insert_with(|| "VALUE".to_owned().into());
     }
     all
 }
 
-fn line(node: &ServiceNode) -> String {
+/// The line of a service's entry in a topology that grants this.
+pub(crate) fn line(grants: &Grants) -> String {
     let is_said = |value: &Value| match value {
         Value::Array(all) => !all.is_empty(),
         Value::Table(all) => !all.is_empty(),
         _ => true,
     };
-    let grants: Table = node.grants.table().into_iter().filter(|(_, value)| is_said(value)).collect();
+    let grants: Table = grants.table().into_iter().filter(|(_, value)| is_said(value)).collect();
     format!("grants = {}", Value::Table(grants))
 }

@@ -80,7 +80,8 @@ fn builder(identity: &Arc<Identity>, time: Time, stdio: Option<&Arc<Stdio>>) -> 
         let allowed = match purpose {
             // What goes out is bound to any local address first.
             TcpBind | UdpBind => address.ip().is_unspecified() && address.port() == 0,
-            TcpConnect | UdpSend | UdpReceive => checked.terms.policy.allows_socket(address),
+            TcpConnect | UdpSend => checked.terms.policy.lets_socket(address),
+            UdpReceive => checked.terms.policy.allows_socket(address),
             _ => false,
         };
         let name = || SocketAddr::new(address.ip().to_canonical(), address.port()).to_string();

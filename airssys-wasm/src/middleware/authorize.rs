@@ -21,7 +21,7 @@ pub(crate) struct Authorize {
 impl Authorize {
     /// Why the service of this address may not do this under its policy; none where it may.
     pub(crate) fn nothing(address: &Address, policy: &Policy, operation: Operation, target: &str) -> Option<Denied> {
-        let may = policy.allows(operation, target) || (target == address.as_str() && operation.is_free_to_oneself());
+        let may = (target == address.as_str() && operation.is_free_to_oneself()) || policy.lets(operation, target);
         (!may).then(|| policy.denial(address.service(), operation, target))
     }
 
@@ -32,7 +32,7 @@ impl Authorize {
         target: &str,
         function: &FunctionType,
     ) -> Option<Denied> {
-        let may = policy.allows_function(target, function);
+        let may = policy.lets_function(target, function);
         (!may).then(|| policy.function_denial(address.service(), target, function))
     }
 }

@@ -111,6 +111,31 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Denies nothing, and counts what each service does instead, so that [`Runtime::learned`] can tell the smallest
+    /// grants for it. It is said in the log, loudly, of each service; one whose topology says `learn = false` is held
+    /// to its grants as ever. Not for what strangers can reach.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let topology = Topology::parse("name = \"empty\"\n[[supervisor]]\nname = \"later\"\n", folder.path())?;
+    /// let runtime = Runtime::builder().learn().start(&topology).await?;
+    /// assert_eq!(runtime.learned().map(|all| all.len()), Some(0));
+    /// runtime.shutdown().await;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn learn(mut self) -> Self {
+        self.options.learn = true;
+        self
+    }
+
     /// Finds the addresses of the hosts that guests make HTTP requests to; by default the system does. It is asked once
     /// a request, and what it says goes by the grants as what the system says does.
     ///

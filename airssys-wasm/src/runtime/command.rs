@@ -10,7 +10,7 @@ use airssys_rt_shim::supervisor::SupervisorHandle;
 use bytes::Bytes;
 
 use super::Runtime;
-use crate::apply::{Applied, ApplyError, ApplyPlan, Capability, GrantError, InvokeError, Written};
+use crate::apply::{Applied, ApplyError, ApplyPlan, Capability, GrantError, InvokeError, Learned, Unused, Written};
 use crate::capability::why::Why;
 use crate::deploy::{DeployError, DeployOptions, Deployment, Ended, Plan, Recovery, Ungranted};
 use crate::message::{Answer, DeadLetter, To};
@@ -478,6 +478,41 @@ impl Runtime {
     /// [`GrantError::NoSuchService`].
     pub fn capabilities(&self, service: &str) -> Result<Vec<Capability>, GrantError> {
         self.hosted.capabilities(service)
+    }
+
+    /// What was learned of each service whose operations are counted: the smallest grants for what it did, with the
+    /// proof that they are. None where the mesh was not started to learn: see [`crate::RuntimeBuilder::learn`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert!(runtime.learned().is_none());
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn learned(&self) -> Option<Vec<Learned>> {
+        self.hosted.learned()
+    }
+
+    /// The grants by which nothing was let through since the start, or since they were given. Nobody can say of a
+    /// variable whether it was wanted: all of them count as used when the environment is read.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("[service.grants]\npublish = [\"news/*\"]\n", async |runtime, _| {
+    /// use airssys_wasm::command::Unused;
+    ///
+    /// let (service, key, grant) = ("echo".to_owned(), "publish".to_owned(), "news/*".to_owned());
+    /// assert_eq!(runtime.unused(), [Unused { service, key, grant }]);
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn unused(&self) -> Vec<Unused> {
+        self.hosted.unused()
     }
 
     /// What would become of an operation of a service, by the key that its grants stand under and its target, and which

@@ -33,6 +33,7 @@ pub(super) fn grants(
             .map_or_else(|| Ok(BTreeMap::new()), |asked| environment(source, asked))?,
         sockets: parse_all(source, &said(&asked.sockets))?,
         http: parse_all(source, &said(&asked.http))?,
+        ..Grants::default()
     })
 }
 
@@ -127,7 +128,7 @@ fn file_grant(source: &Source, guest: &str, file: &written::File) -> Result<File
 fn environment(
     source: &Source,
     asked: &BTreeMap<String, Spanned<String>>,
-) -> Result<BTreeMap<String, String>, ConfigError> {
+) -> Result<BTreeMap<String, Given<String>>, ConfigError> {
     for (name, value) in asked {
         if !spelling::is_variable(name) {
             let what = format!("{name:?} is no name of a variable");
@@ -138,7 +139,7 @@ fn environment(
             return Err(source.error(&value.span(), what, "leave the character out"));
         }
     }
-    Ok(asked.iter().map(|(name, value)| (name.clone(), value.get_ref().clone())).collect())
+    Ok(asked.iter().map(|(name, value)| (name.clone(), value.get_ref().clone().into())).collect())
 }
 
 /// Whether a file is in a folder, whatever links lead to either.

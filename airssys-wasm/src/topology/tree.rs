@@ -253,6 +253,8 @@ pub(crate) struct ServiceNode {
     pub(crate) shape: MailboxShape,
     /// What the operator grants it.
     pub(crate) grants: Grants,
+    /// Whether it may be denied nothing, where a mesh is run to learn the grants for it.
+    pub(crate) learn: bool,
     /// What it has of time and chance; default all of both.
     pub(crate) baseline: Baseline,
     /// What it may take.
@@ -373,6 +375,7 @@ impl ServiceNode {
             max_queries: 4,
             quota: None,
             keeping: Keeping::Memory,
+            learn: true,
             restart: Restart::Permanent,
             shutdown: Shutdown::WORKER,
             significant: false,

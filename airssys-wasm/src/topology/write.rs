@@ -142,6 +142,7 @@ mod tests {
         max_queries = 0
         quota = "shared"
         arguments = ["-a", "b c"]
+        learn = false
         config = { "a b" = "quoted \" and\nnew", c = "" }
         [service.limits]
         memory = "1234567B"

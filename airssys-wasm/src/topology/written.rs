@@ -14,7 +14,7 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
 use super::tree::{ServiceNode, SupervisorNode, WrittenFlags, WrittenSettings};
 use crate::address::Address;
-use crate::capability::{self, Access, Clocks, FileGrant, Randomness, given};
+use crate::capability::{self, Access, Clocks, FileGrant, Given, Randomness, given};
 use crate::limits::{Limits, NODE_BYTES};
 use crate::listener::settings::WrittenListening;
 use crate::rate::WrittenRate;
@@ -129,6 +129,9 @@ schema! {
         quota: Spanned<String> => quota, by InPlace, kind "name of a quota", default "none: no bound";
         /// see [requests and grants](#requests-and-grants)
         grants: Grants => grants, default "nothing";
+        /// whether it may be denied nothing where the mesh is run [to learn the grants](operating.md#grants-that-are-learned)
+        /// for it: `false` is for what must never be
+        learn: bool => learn, by InPlace, default "`true`";
         /// what its clocks show: see [clocks and randomness](#clocks-and-randomness)
         clocks: Word<Clocks> => baseline.clocks, by Deployment, kind "word or time", default "`\"real\"`";
         /// where its random numbers come from: see [clocks and randomness](#clocks-and-randomness)
@@ -253,6 +256,17 @@ impl Written<Wires> for BTreeMap<String, Spanned<TextOr<WrittenWire>>> {
 
     fn value(field: &Wires) -> Option<Value> {
         Some(field.iter().map(|(of, wire)| (of.clone(), wire.value())).collect::<Table>().into())
+    }
+}
+
+/// Variables with their values. Whether they can be such, those look who have the file.
+impl Written<BTreeMap<String, Given<String>>> for BTreeMap<String, Spanned<String>> {
+    const KIND: &'static str = "table of texts";
+
+    fn put(&self, _field: &mut BTreeMap<String, Given<String>>) {}
+
+    fn value(field: &BTreeMap<String, Given<String>>) -> Option<Value> {
+        Some(field.iter().map(|(name, given)| (name.clone(), given.what.as_str().into())).collect::<Table>().into())
     }
 }
 

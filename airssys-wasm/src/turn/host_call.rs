@@ -161,7 +161,7 @@ macro_rules! table {
                 Own(Random: ""), ("draw a random number"), now NumberDrawn(turn.chance.number());
             /// The variables of its environment.
             Environment
-                Own(Environment: ""), ("read its environment"), now Pairs(turn.environment.clone());
+                Own(Environment: ""), ("read its environment"), now Pairs(turn.read_environment());
             /// Makes an HTTP request: whether it may. What becomes of it goes by the guest's own streams.
             Http { method: String, scheme: String, authority: String, path: String }
                 Mesh, ("request {method} {scheme}://{authority}{path}"),

@@ -18,7 +18,7 @@ impl Turn {
             return false;
         };
         let policy = &identity.terms.policy;
-        let allowed = policy.allows_http(&target).is_some();
+        let allowed = policy.lets_http(&target);
         if !allowed {
             let missing = policy.http_missing(identity.address().service(), &target);
             identity.http_denied(&target.to_string(), missing);

@@ -223,6 +223,11 @@ impl Turn {
         }
     }
 
+    fn read_environment(&self) -> Vec<(String, String)> {
+        self.identity.terms.policy.note_environment();
+        self.environment.clone()
+    }
+
     fn all_config(&self) -> Vec<(String, String)> {
         self.identity.terms.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
     }

@@ -1,13 +1,15 @@
 //! `airssys caps`, `grant` and `revoke`: what a service may do, why, and one thing more or less of it while it runs.
 
+use std::path::PathBuf;
+
 use airssys_wasm::Applied;
-use airssys_wasm::command::{Capability, Granted, Why};
+use airssys_wasm::command::{Capability, Granted, Learned, Unused, Why};
 
 use super::HostArgs;
 use super::deploy::Times;
 use crate::control::ControlError;
 use crate::control::protocol::{Refusal, Request, Revoked};
-use crate::output;
+use crate::{learn, output};
 
 /// Tells what a service of a running host asks for and is granted, and which line decides of an operation.
 ///
@@ -32,6 +34,34 @@ pub(crate) struct CapsArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Asked {
     Why(WhyArgs),
+    Learn(LearnArgs),
+    Unused(UnusedArgs),
+}
+
+/// Tells the smallest grants for what the services of a host did that was started with `airssys run --learn`.
+///
+/// It prints a diff of the topology, for `patch -p0`, and before that what was found of each service, in lines that
+/// begin with `#`. What was done is decided again under the new grants: all of it is allowed, and without any one of
+/// them something is not. A grant is for one target; only where nine or more differ in their last segment alone, one
+/// `*` stands for that. Nothing is changed by it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  airssys caps learn\n  airssys caps learn shop/airssys.toml > grants.patch")]
+struct LearnArgs {
+    /// The topology that the diff is of, or the folder of an airssys.toml.
+    #[arg(value_name = "TOPOLOGY", default_value = output::TOPOLOGY)]
+    topology: PathBuf,
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+/// Tells which grants nobody used since the host started, or since they were given.
+///
+/// Of a variable nobody can say whether it was wanted: all count as used when a guest reads its environment.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  airssys caps unused\n  airssys caps unused --json")]
+struct UnusedArgs {
+    #[command(flatten)]
+    host: HostArgs,
 }
 
 /// Tells whether a service may do something, and which lines decide that. Ends with 1 where it may not.
@@ -105,6 +135,10 @@ struct OneGrant {
 pub(crate) fn caps(args: &CapsArgs) -> Result<(), ControlError> {
     match &args.asked {
         Some(Asked::Why(args)) => why(args),
+        Some(Asked::Learn(args)) => args.host.tell(&Request::Learned {}, |learned: &Vec<Learned>| {
+            learn::text(learned, &output::topology_file(&args.topology))
+        }),
+        Some(Asked::Unused(args)) => args.host.tell(&Request::Unused {}, |all: &Vec<Unused>| unused(all)),
         None => {
             let service = args.service.clone().unwrap_or_default();
             args.host.tell(&Request::Capabilities { service }, |all: &Vec<Capability>| text(all))
@@ -126,6 +160,15 @@ fn text(all: &[Capability]) -> String {
         vec![one.key.clone(), output::printable(&one.target), requested.to_owned(), granted.to_owned()]
     };
     let head = ["kind", "target", "Component.toml", "topology"].map(str::to_owned).to_vec();
+    output::table(&std::iter::once(head).chain(all.iter().map(row)).collect::<Vec<_>>())
+}
+
+fn unused(all: &[Unused]) -> String {
+    if all.is_empty() {
+        return "each grant was used".to_owned();
+    }
+    let row = |one: &Unused| vec![one.service.clone(), one.key.clone(), output::printable(&one.grant)];
+    let head = ["service", "kind", "never used"].map(str::to_owned).to_vec();
     output::table(&std::iter::once(head).chain(all.iter().map(row)).collect::<Vec<_>>())
 }
 

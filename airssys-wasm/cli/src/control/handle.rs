@@ -87,6 +87,8 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         Request::Why { service, key, target } => {
             at_once(runtime.why(&service, &key, &target).map_err(Into::into).and_then(tell))
         }
+        Request::Learned {} => at_once(learned(host)),
+        Request::Unused {} => at_once(tell(runtime.unused())),
         Request::Grant { service, key, grant, probation_ms, handover_ms } => {
             later(give(host, service, (key, grant), options(probation_ms, handover_ms, MemoryHandover::default())))
         }
@@ -143,6 +145,14 @@ async fn call(host: &Host, Called { to, key, function, body, json }: Called, tim
 
 fn written<'a>(function: Option<&'a str>, text: &'a str) -> Written<'a> {
     function.map_or(Written::Wave(text), |function| Written::Json { function, arguments: text })
+}
+
+fn learned(host: &Host) -> Answered {
+    let not_counted = || {
+        let refusal = Refusal::new("not-counted", "the host was not started to learn, and counts nothing");
+        refusal.hint("start it with `airssys run --learn`, and let the mesh do what it is for")
+    };
+    tell(host.runtime.learned().ok_or_else(not_counted)?)
 }
 
 async fn give(host: &Host, service: String, (key, grant): (String, String), options: DeployOptions) -> Answered {

@@ -152,6 +152,10 @@ pub(crate) enum Request {
     Capabilities { service: String },
     /// Answers `airssys_wasm::command::Why`: what would become of an operation, by the key that its grants stand under.
     Why { service: String, key: String, target: String },
+    /// Answers a list of `airssys_wasm::command::Learned`: what was learned of each service so far.
+    Learned {},
+    /// Answers a list of `airssys_wasm::command::Unused`: the grants that nobody used.
+    Unused {},
     /// Answers `airssys_wasm::Applied` when the service has the grant, or `null` where it had it.
     Grant { service: String, key: String, grant: String, probation_ms: u64, handover_ms: u64 },
     /// Answers [`Revoked`] when the service has the grant no more.

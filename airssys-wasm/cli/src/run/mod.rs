@@ -72,6 +72,11 @@ pub(crate) struct Args {
     /// Start with the topology as it is written, and forget what was applied and deployed.
     #[arg(long)]
     as_written: bool,
+    /// Deny nothing, and learn which grants are needed: they are told at the end, and by `airssys caps learn`.
+    /// Everything that a guest asks for is let through and written to the log, so only for a mesh that no stranger can
+    /// reach. A service with `learn = false` in the topology is held to its grants as ever.
+    #[arg(long)]
+    learn: bool,
     /// A service, or service/key, and the file whose lines it is called with; `-` is stdin.
     #[arg(long, value_name = "SERVICE=FILE")]
     input: Option<InputSpec>,
@@ -120,6 +125,10 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     if let Some(folder) = args.cache.folder()? {
         builder = builder.code_cache(folder);
     }
+    if args.learn {
+        note("--learn: NOTHING IS DENIED to the services of this mesh, but to those with `learn = false`");
+        builder = builder.learn();
+    }
     let claim = served.then(|| Claim::take(data)).transpose()?;
     let kept = claim.as_ref().and_then(|_| log.begin(data));
     if claim.is_none() {
@@ -162,8 +171,10 @@ pub(crate) fn threads() -> Result<tokio::runtime::Runtime, Problem> {
 fn in_force(args: &Args, written: Topology) -> Result<Topology, Problem> {
     let data = args.topology.data.folder();
     let Some(found) = command::in_force(data)? else {
-        // The first start: from then on an apply or a deployment says so.
-        ApplyPlan::at_rest(None, &written, false).ungranted.iter().for_each(output::plan::tell_ungranted);
+        // The first start: from then on an apply or a deployment says so. Of who is denied nothing it is not so.
+        if !args.learn {
+            ApplyPlan::at_rest(None, &written, false).ungranted.iter().for_each(output::plan::tell_ungranted);
+        }
         return Ok(written);
     };
     if let Some(cut_off) = found.cut_off {
@@ -249,6 +260,12 @@ async fn session(
     let told =
         if matches!(end, End::NobodyReads) { Ok(()) } else { tell(args.json, sink.to, &mut signals, &summary).await };
     tell_killed(&stopped);
+    if let Some(learned) = runtime.learned() {
+        match args.json {
+            true => output::print_data(&serde_json::json!({ "learned": learned }).to_string())?,
+            false => note_lines(crate::learn::text(&learned, &args.topology.file()).trim_end()),
+        }
+    }
     verdict(end, feed.is_some(), topology, &runtime)?;
     told?;
     let failed = sink.tally.failed();

@@ -95,6 +95,20 @@ impl HttpTarget {
         Some(Self { method: method.into(), scheme, host: Host::parse(host)?, port, path: Path::parse(path)? })
     }
 
+    /// `GET https://host/path`, as people write it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (method, url) = text.split_once(' ')?;
+        let (scheme, rest) = url.split_once("://")?;
+        let at = rest.find('/').unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(at);
+        Self::of(method, scheme, authority, if path.is_empty() { "/" } else { path })
+    }
+
+    /// How near an address may be that it leads to, where nothing but this request is granted.
+    pub(crate) fn nearest(&self) -> Near {
+        HostPattern::Exactly(self.host.clone()).nearest()
+    }
+
     /// The host, and the port where the scheme does not say it.
     pub(crate) fn authority(&self) -> String {
         let Self { scheme, host, port, .. } = self;

@@ -381,6 +381,17 @@ proptest! {
         prop_assert!(one.covers(&one) && one.overlaps(&one));
     }
 
+    /// The form in which a request is shown is a form of it, and the only one; as a grant it is for that request.
+    #[test]
+    fn a_request_has_one_form(text in any_request()) {
+        let Some(one) = HttpTarget::parse(&text) else { return Ok(()) };
+        let shown = one.to_string();
+        let again = HttpTarget::parse(&shown);
+        prop_assert_eq!(again.as_ref().map(ToString::to_string), Some(shown.clone()));
+        prop_assert_eq!(again.as_ref(), Some(&one));
+        prop_assert!(pattern(&shown).matches(&one), "{}", shown);
+    }
+
     /// Between patterns nothing is said that their requests do not bear out.
     #[test]
     fn patterns_are_their_requests(one in any_pattern(), other in any_pattern(), requests in prop::collection::vec(any_request(), 20)) {

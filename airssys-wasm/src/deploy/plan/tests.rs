@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::{Changes, DeployOptions, MemoryFate, Side, StateFate, UPGRADE, asked, broken, compare, plan};
+use crate::capability::asked::Granted;
 use crate::capability::{Access, FileGrant, Grants, Operation, Policy, Requests};
-use crate::deploy::asked::Granted;
 use crate::engine::Interface;
 use crate::engine::interface::{Items, Part, Structure};
 use crate::limits::Limits;
