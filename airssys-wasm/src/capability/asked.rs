@@ -216,7 +216,8 @@ impl Both for Variables<'_> {
 
     fn lines(&self, target: &str) -> Result<(Option<String>, Option<String>), NoLine> {
         let asked = self.0.iter().find(|name| *name == target).cloned();
-        Ok((asked, self.1.get_key_value(target).map(|(name, _)| name.clone())))
+        let given = self.1.get_key_value(target).filter(|(_, given)| !given.mark.is_revoked());
+        Ok((asked, given.map(|(name, _)| name.clone())))
     }
 }
 

@@ -109,14 +109,15 @@ impl Lines for BTreeMap<String, FileGrant> {
     }
 }
 
-/// A variable that an instance was made with is its own: there is nothing to take away from that one.
+/// A variable that an instance was made with is its own: what is taken away the next one does not have.
 impl Lines for BTreeMap<String, Given<String>> {
     fn lines(&self) -> Vec<Line> {
-        self.iter().map(|(name, given)| Line { what: name.clone(), until: None, mark: given.mark.clone() }).collect()
+        let there = self.iter().filter(|(_, given)| !given.mark.is_revoked());
+        there.map(|(name, given)| Line { what: name.clone(), until: None, mark: given.mark.clone() }).collect()
     }
 
     fn find(&self, text: &str) -> Result<Option<Mark>, NoLine> {
-        Ok(self.contains_key(text).then(Mark::default))
+        Ok(self.get(text).map(|given| given.mark.clone()).filter(|mark| !mark.is_revoked()))
     }
 
     fn add(&mut self, text: &str) -> Result<bool, NoLine> {
@@ -125,7 +126,7 @@ impl Lines for BTreeMap<String, Given<String>> {
         if !spelling::is_variable(name) || value.contains('\0') {
             return Err(bad("cannot be a variable"));
         }
-        if self.get(name).is_some_and(|given| given.what == value) {
+        if self.get(name).is_some_and(|given| given.what == value && !given.mark.is_revoked()) {
             return Ok(false);
         }
         self.insert(name.to_owned(), value.to_owned().into());
@@ -133,7 +134,7 @@ impl Lines for BTreeMap<String, Given<String>> {
     }
 
     fn take_out(&mut self, text: &str) {
-        self.remove(text);
+        self.retain(|name, given| name != text && !given.mark.is_revoked());
     }
 
     fn each_mark(&mut self, with: &mut dyn FnMut(&str, &mut Mark)) {

@@ -120,7 +120,7 @@ impl Policy {
                 (given.access.min(*wanted) >= access).then_some(&given.mark)
             }
             Kind::Environment => {
-                let mut all = self.variables().filter(|(name, given)| *name == target && !given.mark.is_revoked());
+                let mut all = self.variables().filter(|(name, _)| *name == target);
                 all.next().map(|(_, given)| &given.mark)
             }
             Kind::Sockets => self.socket(target.parse().ok()?).map(|given| &given.mark),
@@ -189,7 +189,9 @@ impl Policy {
     }
 
     fn variables(&self) -> impl Iterator<Item = (&str, &Given<String>)> {
-        let all = self.grants.environment.iter().filter(|(name, _)| self.requests.environment.contains(name));
+        let is_there = |given: &Given<String>| !given.mark.is_revoked();
+        let all = self.grants.environment.iter().filter(move |(_, given)| is_there(given));
+        let all = all.filter(|(name, _)| self.requests.environment.contains(name));
         all.map(|(name, given)| (name.as_str(), given))
     }
 
