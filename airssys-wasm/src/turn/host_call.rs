@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::awaited::Awaited;
 use super::chance::NoRandomness;
-use crate::error::{SendError, SupervisionError};
+use crate::error::{CallError, SendError, SupervisionError};
 use crate::limits::REASON_BYTES;
 use crate::message::Answer;
 use crate::operation::{Operation, Operations};
@@ -364,6 +364,16 @@ impl Kept for Bytes {
 }
 
 impl Reply {
+    /// Whether it says that this may not be done.
+    pub(crate) fn is_denied(&self) -> bool {
+        matches!(
+            self,
+            Self::Sent(Err(SendError::Denied(_)))
+                | Self::Answer(Err(CallError::NotSent(SendError::Denied(_))))
+                | Self::Child(Err(SupervisionError::NotSent(SendError::Denied(_))))
+        )
+    }
+
     /// What it takes to be kept, in bytes: of what others say. What the host says itself is short.
     pub(crate) fn bytes(&self) -> usize {
         match self {

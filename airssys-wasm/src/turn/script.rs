@@ -125,7 +125,13 @@ impl Reading {
 
     /// What the live turn was told when it asked this; none where it did not ask it.
     fn find(&mut self, call: &HostCall) -> Option<Reply> {
-        let is_it = |line: &Option<Line>| line.as_ref().is_some_and(|(asked, _)| asked.asks_the_same(call));
+        self.find_told(call, |_| true)
+    }
+
+    /// The same, where it was told so.
+    fn find_told(&mut self, call: &HostCall, so: impl Fn(&Reply) -> bool) -> Option<Reply> {
+        let is_it =
+            |line: &Option<Line>| line.as_ref().is_some_and(|(asked, told)| asked.asks_the_same(call) && so(told));
         let at = self.lines.iter().position(is_it)?;
         if call.scope() == Scope::Mesh {
             self.used.push(at);
@@ -136,6 +142,10 @@ impl Reading {
 
     /// What it is told that it may not do.
     fn deny(&mut self, call: &HostCall, denial: SendError) -> Reply {
+        // What both may not is no difference.
+        if let Some(told) = self.find_told(call, Reply::is_denied) {
+            return told;
+        }
         self.differ(format!("it may not {call}"));
         match call.kind() {
             Kind::Answer => Reply::Answer(Err(denial.into())),
