@@ -43,6 +43,7 @@ mod quota;
 mod rates;
 mod registry;
 mod revoked;
+mod roles;
 mod settled;
 mod shadow;
 mod shop;

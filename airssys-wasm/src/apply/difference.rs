@@ -273,6 +273,7 @@ fn changed(subject: Subject, name: &str, settings: Vec<ChangedKey>) -> Option<Di
 
 fn mesh(from: &Topology, to: &Topology) -> Option<Difference> {
     let mut settings = compared(&from.settings.table(), &to.settings.table(), |_| ChangeMode::InPlace);
+    settings.extend(compared(&from.roles.table(), &to.roles.table(), |_| ChangeMode::InPlace));
     if from.name != to.name {
         let (from, to) = (from.name.clone(), to.name.clone());
         settings.push(ChangedKey { key: "name".to_owned(), from, to, way: ChangeMode::NotRunning });
@@ -291,6 +292,8 @@ fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Cha
             table.insert("randomness".to_owned(), seed.into());
         }
         table.insert("limits".to_owned(), Value::Table(node.limits.table()));
+        // What its roles grant counts as well.
+        table.insert("grants".to_owned(), Value::Table(node.grants.table()));
         table.insert("release".to_owned(), node.named.display().to_string().into());
         table
     };

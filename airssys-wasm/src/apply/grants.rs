@@ -18,11 +18,12 @@ use crate::capability::given;
 use crate::capability::kind::{Kind, NoLine};
 use crate::capability::lines::Line;
 use crate::capability::why::Why;
-use crate::capability::{Grants, Mark};
+use crate::capability::{Grants, Mark, Requests};
 use crate::deploy::{DeployOptions, RecordError};
 use crate::events::{Happening, text};
 use crate::hint::{Act, Coded, Hint};
 use crate::settings::Multiplicity;
+use crate::topology::role::{Role, Roles};
 use crate::topology::{ServiceNode, Topology};
 
 /// How often the clock of the machine is looked at while a grant has an end: it may be put forward or back.
@@ -104,6 +105,10 @@ pub struct Capability {
     pub requested: bool,
     /// How much of it the topology grants.
     pub granted: Granted,
+    /// The lines that grant some of it, each with the role that it stands in where it does, such as `carts/* (role
+    /// reader)`.
+    #[serde(default)]
+    pub by: Vec<String>,
 }
 
 impl Hosted {
@@ -118,14 +123,22 @@ impl Hosted {
                 target,
                 requested: true,
                 granted: granted.unwrap_or(Granted::Nothing),
+                by: Vec::new(),
             })
             .collect();
         for kind in Kind::ALL {
             let both = requests.beside(kind, &live.node.grants);
             for line in live.node.grants.under(kind).lines().iter().filter(|line| !both.asks_for(&line.what)) {
                 let (key, target) = (kind.name().to_owned(), line.text());
-                all.push(Capability { key, target, requested: false, granted: Granted::All });
+                all.push(Capability { key, target, requested: false, granted: Granted::All, by: Vec::new() });
             }
+        }
+        let roles = &self.desired.in_force().roles;
+        for one in &mut all {
+            let kind: Kind = one.key.parse()?;
+            let lines = live.node.grants.under(kind).lines().into_iter();
+            let these = lines.filter(|line| Requests::meets(kind, &one.target, &line.what));
+            one.by = these.map(|line| told(&live.node, roles, kind, &line)).collect();
         }
         all.sort_by_key(|one| Kind::ALL.iter().position(|kind| kind.name() == one.key));
         Ok(all)
@@ -159,7 +172,10 @@ impl Hosted {
                 return Err(NoLine::Text(why).into());
             }
         }
-        let is_new = edit(&mut topology, service, |grants| grants.under_mut(kind).add(grant))?;
+        let is_new = edit(&mut topology, service, |node| {
+            let _own = node.own_grants.under_mut(kind).add(grant)?;
+            node.grants.under_mut(kind).add(grant)
+        })?;
         if !is_new {
             return Ok(None);
         }
@@ -205,8 +221,9 @@ impl Hosted {
         // What is under way may be about to write down another topology, in which it is granted.
         let _one_at_a_time = self.change_next().await;
         let mut topology = Topology::clone(&self.desired.in_force());
-        edit(&mut topology, service, |grants| {
-            grants.under_mut(kind).take_out(grant);
+        let roles = topology.roles.clone();
+        edit(&mut topology, service, |node| {
+            take_out(node, &roles, kind, grant);
             Ok(true)
         })?;
         let amended = topology.clone();
@@ -214,10 +231,10 @@ impl Hosted {
         self.desired.put_in_force(topology);
         // An apply that was under way has brought in a copy of its own, which is in use.
         let without = |node: &mut Arc<ServiceNode>| {
-            let lines = Arc::make_mut(node).grants.under_mut(kind);
-            let again = lines.find(grant).ok().flatten();
+            let node = Arc::make_mut(node);
+            let again = node.grants.under(kind).find(grant).ok().flatten();
             again.iter().for_each(Mark::revoke);
-            lines.take_out(grant);
+            take_out(node, &roles, kind, grant);
             again.is_some()
         };
         let again = self.actual.releases.look(service, |found| {
@@ -319,18 +336,44 @@ fn no_service(service: &str) -> GrantError {
     GrantError::NoSuchService { service: service.to_owned() }
 }
 
+/// A line of what a service is granted, with where it stands where that is a role.
+fn told(node: &ServiceNode, roles: &Roles, kind: Kind, line: &Line) -> String {
+    let is_there = |grants: &Grants| grants.under(kind).find(&line.what).is_ok_and(|found| found.is_some());
+    let mut places = Vec::new();
+    if !is_there(&node.own_grants) {
+        let with_it = roles.all_of(&node.roles).into_iter().filter(|(role, _)| is_there(&role.grants));
+        places.extend(with_it.map(|(_, way)| format!("role {}", way.join(" > "))));
+    }
+    match places.is_empty() {
+        true => line.text(),
+        false => format!("{} ({})", line.text(), places.join(", ")),
+    }
+}
+
+/// Takes a grant out of a service. Where one of its roles gives it, it has none of them any more, and all else that
+/// they gave as its own.
+fn take_out(node: &mut ServiceNode, roles: &Roles, kind: Kind, grant: &str) {
+    node.grants.under_mut(kind).take_out(grant);
+    node.own_grants.under_mut(kind).take_out(grant);
+    let gives = |role: &Role| role.grants.under(kind).find(grant).is_ok_and(|found| found.is_some());
+    if roles.all_of(&node.roles).iter().any(|(role, _)| gives(role)) {
+        node.roles.clear();
+        node.own_grants = node.grants.clone();
+    }
+}
+
 /// Changes the grants of a service of a topology.
 fn edit(
     topology: &mut Topology,
     service: &str,
-    change: impl FnOnce(&mut Grants) -> Result<bool, NoLine>,
+    change: impl FnOnce(&mut ServiceNode) -> Result<bool, NoLine>,
 ) -> Result<bool, GrantError> {
     let (mut change, mut done) = (Some(change), Err(no_service(service)));
     topology.each_service(|node| {
         if node.address.as_str() == service
             && let Some(change) = change.take()
         {
-            done = change(&mut Arc::make_mut(node).grants).map_err(GrantError::from);
+            done = change(Arc::make_mut(node)).map_err(GrantError::from);
         }
     });
     done

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::given::{Given, in_force};
+use super::given::{Given, before_until, in_force};
 use super::grant::{Access, FileGrant, Grants, Requests};
 use super::kind::{Kind, NoLine};
 use super::rule::Rule;
@@ -91,6 +91,16 @@ impl Requests {
 }
 
 impl Requests {
+    /// Whether a grant gives some of what a line asks for, both as they are written; or is that line itself.
+    pub(crate) fn meets(kind: Kind, line: &str, grant: &str) -> bool {
+        let mut only = Self::default();
+        match kind {
+            Kind::Files => line == grant || line.rsplit_once(" (").is_some_and(|(folder, _)| folder == grant),
+            Kind::Environment => line == grant,
+            _ => only.add(kind, before_until(line)) && only.beside(kind, &Grants::default()).asks_for(grant),
+        }
+    }
+
     /// Asks for one thing more; whether it could be written so.
     pub(super) fn add(&mut self, kind: Kind, text: &str) -> bool {
         fn push<R: Rule>(to: &mut Vec<R>, text: &str) -> bool {

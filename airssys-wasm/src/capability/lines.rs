@@ -157,6 +157,41 @@ impl Grants {
         }
     }
 
+    /// Adds what these give besides; where both give a folder or a variable and not the same, which.
+    pub(crate) fn join(&mut self, more: &Self) -> Result<(), String> {
+        fn lists<T: Clone + PartialEq>(all: &mut Vec<Given<T>>, more: &[Given<T>]) {
+            for new in more {
+                match all.iter_mut().find(|given| given.what == new.what) {
+                    // What is granted for good is, whoever grants it for a time.
+                    Some(given) => given.until = given.until.zip(new.until).map(|(one, other)| one.max(other)),
+                    // Another service may have it as well: what is taken away from that one stays here.
+                    None => all.push(Given { mark: Mark::default(), ..new.clone() }),
+                }
+            }
+        }
+        lists(&mut self.send, &more.send);
+        lists(&mut self.call, &more.call);
+        lists(&mut self.publish, &more.publish);
+        lists(&mut self.subscribe, &more.subscribe);
+        lists(&mut self.spawn, &more.spawn);
+        lists(&mut self.sockets, &more.sockets);
+        lists(&mut self.http, &more.http);
+        for (name, given) in &more.environment {
+            let there = self.environment.entry(name.clone()).or_insert_with(|| given.what.clone().into());
+            if there.what != given.what {
+                return Err(format!("the variable {name:?} with one value"));
+            }
+        }
+        for (guest, file) in &more.files {
+            let there =
+                self.files.entry(guest.clone()).or_insert_with(|| FileGrant { mark: Mark::default(), ..file.clone() });
+            if there != file {
+                return Err(format!("the folder {guest:?} in one way"));
+            }
+        }
+        Ok(())
+    }
+
     /// What stands under a key.
     pub(crate) fn under(&self, kind: Kind) -> &dyn Lines {
         match kind {

@@ -3,6 +3,7 @@
 use airssys_rt_shim::supervisor::Backoff;
 use toml::Table;
 
+use super::role::Role;
 use super::tree::{RootSpec, ServiceNode, SupervisorNode, TopologySettings};
 use crate::capability::{FileGrant, Grants};
 use crate::limits::{FOLDER_BYTES, Limits};
@@ -27,6 +28,7 @@ const TOP: &[Key] = keys! {
     "settings": "table", "see below", by InPlace, "settings of the whole mesh";
     "root": "table", "see below", by InPlace, "what the root supervisor does when a child ends";
     "supervisor": "list of tables", "none", "the other supervisors, each `[[supervisor]]`";
+    "role": "list of tables", "none", "grants that services have in common, each `[[role]]`";
     "service": "list of tables", "none", "the services, each `[[service]]`";
     "quota": "list of tables", "none", "what services may send and do in a second, each `[[quota]]`";
     "http": "list of tables", "none", "where requests of HTTP are taken, each `[[http]]`: see [HTTP](http.md)";
@@ -72,6 +74,7 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("### `backoff`", of::<Backoff>()),
         ("## `[[supervisor]]`", told(SupervisorNode::KEYS)),
         ("## `[[service]]`", told(ServiceNode::KEYS)),
+        ("## `[[role]]`", told(Role::KEYS)),
         ("### `mailbox`", of::<MailboxShape>()),
         ("### `keyed`", of::<KeyedRules>()),
         ("### `spawned`", of::<SpawnedRules>()),

@@ -13,6 +13,8 @@ mod names;
 mod quotas;
 pub(crate) mod range;
 mod read;
+pub(crate) mod role;
+mod roles;
 mod tree;
 mod validate;
 mod wires;

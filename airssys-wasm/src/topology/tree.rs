@@ -9,6 +9,7 @@ use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Backoff, Strategy, SupervisorSpec};
 use toml::{Spanned, Value};
 
+use super::role::Roles;
 use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
 use crate::limits::{HELD, Limits};
@@ -61,6 +62,8 @@ pub struct Topology {
     pub(crate) root: RootSpec,
     /// The root's children, in the order in which they start.
     pub(crate) children: Vec<Node>,
+    /// Grants that services have in common.
+    pub(crate) roles: Roles,
     /// Where requests of HTTP are taken.
     pub(crate) listeners: Vec<Listening>,
     /// What services may send and do in a second.
@@ -251,7 +254,11 @@ pub(crate) struct ServiceNode {
     pub(crate) multiplicity: Multiplicity,
     /// The shape of its mailbox.
     pub(crate) shape: MailboxShape,
-    /// What the operator grants it.
+    /// What it is granted by itself.
+    pub(crate) own_grants: Grants,
+    /// The roles whose grants it has as well.
+    pub(crate) roles: Vec<String>,
+    /// All that it is granted.
     pub(crate) grants: Grants,
     /// Whether it may be denied nothing, where a mesh is run to learn the grants for it.
     pub(crate) learn: bool,
@@ -295,6 +302,7 @@ impl Topology {
             settings: TopologySettings::default(),
             root: RootSpec::default(),
             children: Vec::new(),
+            roles: Roles::default(),
             listeners: Vec::new(),
             quotas: Vec::new(),
         }
@@ -362,6 +370,8 @@ impl ServiceNode {
             named,
             multiplicity: Multiplicity::One,
             shape: MailboxShape::default(),
+            own_grants: Grants::default(),
+            roles: Vec::new(),
             grants: Grants::default(),
             baseline: Baseline::default(),
             limits,

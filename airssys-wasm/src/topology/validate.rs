@@ -13,6 +13,7 @@ use super::grants::{from_file, grants};
 use super::listeners::listeners;
 use super::names::{Named, NodeKind, bad_name, check_parents, names};
 use super::quotas::{quotas, used};
+use super::role::Roles;
 use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::wires::wires;
 use super::{range, written};
@@ -40,10 +41,12 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     let mut root_flags = RootSpec::default();
     root_flags.take(&written.root);
     check_flags(source, &written.name.span(), &root_flags)?;
-    let children = children(source, releases, &written, &names, None, root_flags.auto_shutdown)?;
+    let roles = Roles::read(source, &written, &names)?;
+    let asked = Asked { source, releases, written: &written, names: &names, roles: &roles };
+    let children = children(asked, None, root_flags.auto_shutdown)?;
     let name = written.name.get_ref().clone();
     let quotas = quotas(source, &written.quotas)?;
-    let mut topology = Topology { name, settings, root: root_flags, children, listeners: Vec::new(), quotas };
+    let mut topology = Topology { name, settings, root: root_flags, children, roles, listeners: Vec::new(), quotas };
     topology.listeners = listeners(source, &written.http, &topology)?;
     range::check(&topology).map_err(|error| error.at(source))?;
     Ok(topology)
@@ -53,44 +56,42 @@ fn trusted(source: &Source, keys: &[Spanned<String>]) -> Result<Vec<PublicKey>, 
     parse_all(source, keys).map_err(|error| ConfigError { hint: Act::MakeKey.into(), ..error })
 }
 
-fn children(
-    source: &Source,
-    releases: Releases<'_>,
-    written: &written::Topology,
-    names: &BTreeMap<&str, Named<'_>>,
-    parent: Option<&str>,
-    auto_shutdown: AutoShutdown,
-) -> Result<Vec<Node>, ConfigError> {
+/// What all nodes are made of.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    source: &'a Source,
+    releases: Releases<'a>,
+    written: &'a written::Topology,
+    names: &'a BTreeMap<&'a str, Named<'a>>,
+    roles: &'a Roles,
+}
+
+fn children(asked: Asked<'_>, parent: Option<&str>, auto_shutdown: AutoShutdown) -> Result<Vec<Node>, ConfigError> {
     let mut mine: Vec<&Named<'_>> =
-        names.values().filter(|named| named.parent.map(|name| name.get_ref().as_str()) == parent).collect();
+        asked.names.values().filter(|named| named.parent.map(|name| name.get_ref().as_str()) == parent).collect();
     // Children start in the order in which they stand in the file.
     mine.sort_by_key(|named| named.at.start);
     mine.into_iter()
         .map(|named| match named.node {
-            NodeKind::Supervisor(at) => {
-                supervisor(source, releases, written, names, &written.supervisors[at], auto_shutdown)
-                    .map(|node| Node::Supervisor(Box::new(node)))
-            }
-            NodeKind::Service(at) => service(source, releases, written, names, &written.services[at], auto_shutdown)
+            NodeKind::Supervisor(at) => supervisor(asked, &asked.written.supervisors[at], auto_shutdown)
+                .map(|node| Node::Supervisor(Box::new(node))),
+            NodeKind::Service(at) => service(asked, &asked.written.services[at], auto_shutdown)
                 .map(|service| Node::Service(Arc::new(service))),
         })
         .collect()
 }
 
 fn supervisor(
-    source: &Source,
-    releases: Releases<'_>,
-    written: &written::Topology,
-    names: &BTreeMap<&str, Named<'_>>,
+    asked: Asked<'_>,
     entry: &Spanned<written::Supervisor>,
     parents_auto_shutdown: AutoShutdown,
 ) -> Result<SupervisorNode, ConfigError> {
-    let value = entry.get_ref();
+    let (source, value) = (asked.source, entry.get_ref());
     let mut node = SupervisorNode::default();
     node.take(value);
     check_flags(source, &value.name.span(), &node.flags)?;
     check_significant(source, &value.name, node.significant, node.restart, parents_auto_shutdown)?;
-    node.children = children(source, releases, written, names, Some(&node.name), node.flags.auto_shutdown)?;
+    node.children = children(asked, Some(&node.name), node.flags.auto_shutdown)?;
     Ok(node)
 }
 
@@ -123,10 +124,7 @@ fn check_significant(
 }
 
 fn service(
-    source: &Source,
-    releases: Releases<'_>,
-    written: &written::Topology,
-    names: &BTreeMap<&str, Named<'_>>,
+    Asked { source, releases, written, names, roles }: Asked<'_>,
     entry: &Spanned<written::Service>,
     parents_auto_shutdown: AutoShutdown,
 ) -> Result<ServiceNode, ConfigError> {
@@ -140,8 +138,14 @@ fn service(
     node.own_limits.apply(&mut node.limits);
     node.multiplicity = multiplicity(source, value)?;
     if let Some(asked) = &value.grants {
-        node.grants = grants(source, written, names, asked)?;
+        node.own_grants = grants(source, written, names, asked)?;
     }
+    roles.check(source, value.roles.iter().flatten())?;
+    node.roles = value.roles.iter().flatten().map(|name| name.get_ref().clone()).collect();
+    node.grants = roles.granted(&node.own_grants, &node.roles).map_err(|what| {
+        let what = format!("{:?} is granted {what}", value.name.get_ref());
+        source.error(&value.name.span(), what, "leave one of the two out")
+    })?;
     if let Some(asked) = &value.wires {
         node.wires = wires(source, names, asked)?;
     }

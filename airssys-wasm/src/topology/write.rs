@@ -36,8 +36,13 @@ impl Topology {
         };
         let certificates = self.listeners.iter().filter_map(|listening| listening.tls.as_ref());
         let certificates = certificates.flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]);
-        if let Some(path) =
-            self.services().flat_map(paths).chain(certificates).find(|path| absolute(path).to_str().is_none())
+        let of_roles = self.roles.0.iter().flat_map(|role| role.grants.files.values().map(|file| file.host.clone()));
+        if let Some(path) = self
+            .services()
+            .flat_map(paths)
+            .chain(of_roles)
+            .chain(certificates)
+            .find(|path| absolute(path).to_str().is_none())
         {
             let what = "is no UTF-8, and cannot be written into a topology";
             return Err(ConfigError::whole(&path, what, "give it another name"));
@@ -45,6 +50,10 @@ impl Topology {
         let mut text = format!("name = {}\n", Value::from(self.name.as_str()));
         line(&mut text, "settings", &self.settings.table().into());
         line(&mut text, "root", &self.root.table().into());
+        for role in &self.roles.0 {
+            text.push_str("\n[[role]]\n");
+            role.table().iter().for_each(|(key, value)| line(&mut text, key, value));
+        }
         nodes(&mut text, &self.children, None);
         for quota in &self.quotas {
             text.push_str("\n[[quota]]\n");
@@ -113,9 +122,17 @@ mod tests {
         period = "7s"
         backoff = { initial = "3ms", factor = 1.5, max = "4s", reset_after = "9s" }
         auto_shutdown = "any"
+        [[role]]
+        name = "reader"
+        includes = ["base"]
+        grants = { call = ["pool", "rich until 2030-01-01T00:00:00Z"], files = { "/shared" = { host = "." } } }
+        [[role]]
+        name = "base"
+        grants = { publish = ["x/y"], environment = { LANG = "C" } }
         [[service]]
         name = "last-of-its-name"
         release = "a.wasm"
+        roles = ["reader"]
         [[supervisor]]
         name = "inner"
         strategy = "rest-for-one"

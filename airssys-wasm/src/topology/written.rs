@@ -12,6 +12,7 @@ use toml::{Spanned, Table, Value};
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
+use super::role;
 use super::tree::{ServiceNode, SupervisorNode, WrittenFlags, WrittenSettings};
 use crate::address::Address;
 use crate::capability::{self, Access, Clocks, FileGrant, Given, Randomness, given};
@@ -38,6 +39,8 @@ pub(super) struct Topology {
     pub(super) root: WrittenFlags,
     #[serde(default, rename = "supervisor")]
     pub(super) supervisors: Vec<Spanned<Supervisor>>,
+    #[serde(default, rename = "role")]
+    pub(super) roles: Vec<Spanned<Role>>,
     #[serde(default, rename = "service")]
     pub(super) services: Vec<Spanned<Service>>,
     #[serde(default, rename = "quota")]
@@ -128,14 +131,27 @@ schema! {
         /// counts for nobody
         quota: Spanned<String> => quota, by InPlace, kind "name of a quota", default "none: no bound";
         /// see [requests and grants](#requests-and-grants)
-        grants: Grants => grants, default "nothing";
-        /// whether it may be denied nothing where the mesh is run [to learn the grants](operating.md#grants-that-are-learned)
-        /// for it: `false` is for what must never be
+        grants: Grants => own_grants, default "nothing";
+        /// the [roles](#role) whose grants it has as well
+        roles: Vec<Spanned<String>> => roles, by InPlace, kind "list of names", default "none";
+        /// whether it may be denied nothing where the mesh is run [to learn the
+        /// grants](operating.md#grants-that-are-learned) for it: `false` is for what must never be
         learn: bool => learn, by InPlace, default "`true`";
         /// what its clocks show: see [clocks and randomness](#clocks-and-randomness)
         clocks: Word<Clocks> => baseline.clocks, by Deployment, kind "word or time", default "`\"real\"`";
         /// where its random numbers come from: see [clocks and randomness](#clocks-and-randomness)
         randomness: Chance => baseline.randomness, by Deployment, default "`\"real\"`";
+    }
+}
+
+schema! {
+    of role::Role, written Role {
+        /// its name
+        name: Spanned<String> => name, needed "required", kind "name";
+        /// the roles whose grants it has as well
+        includes: Vec<Spanned<String>> => includes, by InPlace, kind "list of names", default "none";
+        /// as for services: see [requests and grants](#requests-and-grants)
+        grants: Grants => grants, default "nothing";
     }
 }
 

@@ -157,9 +157,17 @@ fn text(all: &[Capability]) -> String {
             Granted::Nothing => "not granted",
         };
         let requested = if one.requested { "requested" } else { "not requested" };
-        vec![one.key.clone(), output::printable(&one.target), requested.to_owned(), granted.to_owned()]
+        // A line that says the same as what is asked for says nothing more.
+        let by = if one.by == [one.target.clone()] { String::new() } else { one.by.join(", ") };
+        vec![
+            one.key.clone(),
+            output::printable(&one.target),
+            requested.to_owned(),
+            granted.to_owned(),
+            output::printable(&by),
+        ]
     };
-    let head = ["kind", "target", "Component.toml", "topology"].map(str::to_owned).to_vec();
+    let head = ["kind", "target", "Component.toml", "topology", "by"].map(str::to_owned).to_vec();
     output::table(&std::iter::once(head).chain(all.iter().map(row)).collect::<Vec<_>>())
 }
 
