@@ -5,6 +5,7 @@ mod apply;
 mod asking;
 mod book;
 mod capabilities;
+mod capability;
 mod children;
 mod cli;
 mod commands;

@@ -23,9 +23,18 @@ use tokio::sync::watch;
 
 /// Keeps whoever calls `gate` waiting until it is opened.
 #[derive(Clone)]
-struct Gate {
+pub(crate) struct Gate {
     waiting: Arc<watch::Sender<usize>>,
     open: watch::Receiver<bool>,
+}
+
+impl Gate {
+    /// A closed one, how many wait there, and what opens it.
+    pub(crate) fn new() -> (Self, watch::Receiver<usize>, watch::Sender<bool>) {
+        let (open, waiting) = (watch::Sender::new(false), Arc::new(watch::Sender::new(0)));
+        let told = waiting.subscribe();
+        (Self { waiting, open: open.subscribe() }, told, open)
+    }
 }
 
 impl Layer for Gate {
@@ -61,14 +70,13 @@ struct Gated {
 impl Gated {
     /// A service with these grants beside its one to call `gate`, and one `b`.
     async fn start(who: &'static str, grants: &str) -> Self {
-        let (open, waiting) = (watch::Sender::new(false), Arc::new(watch::Sender::new(0)));
-        let gate = Gate { waiting: Arc::clone(&waiting), open: open.subscribe() };
+        let (gate, waiting, open) = Gate::new();
         let topology = format!(
             "name = \"m\"\n[root]\nintensity = 1\n[[service]]\nname = {who:?}\nrelease = \"@prober\"\n{grants}\n\
              [[service]]\nname = \"b\"\nrelease = \"@prober\"\n[[service]]\nname = \"gate\"\nrelease = \"@prober\"\n"
         );
         let mesh = Mesh::try_start(&topology, Runtime::builder().layer(gate)).await.unwrap();
-        Self { stays_closed: false, who, mesh, waiting: waiting.subscribe(), open }
+        Self { stays_closed: false, who, mesh, waiting, open }
     }
 
     /// What comes of a turn of it that waits at the gate while this is done.

@@ -1,0 +1,188 @@
+//! Reaches out for what it is told, in a turn and wherever else a guest runs, and tells what came of it.
+//!
+//! Its configuration says what it does in `init`, `snapshot` and `migrate`, each a list as in a message. What came of
+//! the first two it keeps in its memory, which it hands over; of the last, in its state.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use airssys_sdk::prelude::*;
+use serde::Deserialize;
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{Fields, OutgoingBody, OutgoingRequest, Scheme};
+use wasip2::sockets::instance_network::instance_network;
+use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
+use wasip2::sockets::tcp_create_socket::create_tcp_socket;
+
+/// What it reaches out for.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reach {
+    Send(String),
+    Call(String),
+    Publish(String),
+    Subscribe(String),
+    /// `SERVICE/NAME`.
+    Spawn(String),
+    Read(String),
+    Write(String),
+    Variable(String),
+    /// An IPv4 address and a port.
+    Connect(String),
+    Get(String),
+}
+
+/// Some of these, as a configuration says them.
+struct All(Vec<Reach>);
+
+impl std::str::FromStr for All {
+    type Err = serde_json::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        serde_json::from_str(text).map(Self)
+    }
+}
+
+/// What it is told.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Told {
+    /// To do this in this turn.
+    Do(Vec<Reach>),
+    /// To have another one do this, and tell what it answers.
+    Through(String, serde_json::Value),
+    /// To tell what came of what it did before.
+    Earlier,
+    /// Nothing.
+    Hear,
+}
+
+/// By place, what came of each: `ok`, or the name of an error.
+type Came = BTreeMap<String, Vec<String>>;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct Reacher {
+    came: Came,
+}
+
+#[component]
+impl Reacher {
+    fn init() -> Result<Self> {
+        let mut came = Came::new();
+        if let Some(All(all)) = config::parse("init")? {
+            came.insert("init".to_owned(), each(all));
+        }
+        Ok(Self { came })
+    }
+
+    fn handle(&mut self, told: Told) -> Result<Option<Payload>> {
+        let answer = match told {
+            Told::Do(all) => {
+                // What nobody has written to is not brought over.
+                state::increment("turns", 1)?;
+                serde_json::to_vec(&each(all))
+            }
+            Told::Through(to, what) => {
+                let came: Result<Vec<String>, CallError> = call(&to, &what, PATIENCE);
+                serde_json::to_vec(&came.unwrap_or_else(|error| vec![format!("{error:?}")]))
+            }
+            Told::Earlier => {
+                let mut all = self.came.clone();
+                if let Some(came) = state::get::<Vec<String>>("migrate")? {
+                    all.insert("migrate".to_owned(), came);
+                }
+                serde_json::to_vec(&all)
+            }
+            Told::Hear => return Ok(None),
+        };
+        Ok(Some(answer.map_err(Fault::internal)?.into()))
+    }
+
+    fn snapshot(&self) -> Result<Came> {
+        let mut came = self.came.clone();
+        if let Some(All(all)) = config::parse("snapshot")? {
+            came.insert("snapshot".to_owned(), each(all));
+        }
+        Ok(came)
+    }
+
+    fn restore(&mut self, before: Came) -> Result<()> {
+        for (place, came) in before {
+            self.came.entry(place).or_insert(came);
+        }
+        Ok(())
+    }
+
+    fn migrate(_from: u32) -> Result<()> {
+        if let Some(All(all)) = config::parse("migrate")? {
+            state::set("migrate", &each(all))?;
+        }
+        Ok(())
+    }
+}
+
+fn each(all: Vec<Reach>) -> Vec<String> {
+    all.into_iter().map(|one| reach(one).map_or_else(|error| error, |()| "ok".to_owned())).collect()
+}
+
+/// The name of a variant, as it is printed.
+fn name(error: impl std::fmt::Debug) -> String {
+    let text = format!("{error:?}");
+    text.split(['(', ' ', '{']).next().unwrap_or_default().to_owned()
+}
+
+fn reach(what: Reach) -> Result<(), String> {
+    match what {
+        Reach::Send(to) => send(&to, &"hear").map_err(name),
+        Reach::Call(to) => match call::<Option<serde_json::Value>>(&to, &"hear", PATIENCE) {
+            Err(CallError::NotSent(error)) => Err(name(error)),
+            // It answers nothing at all.
+            Ok(_) | Err(CallError::Unreadable(_)) => Ok(()),
+            Err(error) => Err(name(error)),
+        },
+        Reach::Publish(topic) => publish(&topic, &"hear").map_err(name),
+        Reach::Subscribe(pattern) => subscribe(&pattern).map_err(name),
+        Reach::Spawn(child) => {
+            let (service, key) = child.split_once('/').unwrap_or((&child, ""));
+            spawn(service, key).map(drop).map_err(name)
+        }
+        Reach::Read(path) => std::fs::read_to_string(path).map(drop).map_err(|error| name(error.kind())),
+        Reach::Write(path) => std::fs::write(path, "written").map_err(|error| name(error.kind())),
+        Reach::Variable(name) => std::env::var(&name).map(drop).map_err(|_| "NotFound".to_owned()),
+        Reach::Connect(address) => connect(&address),
+        Reach::Get(url) => get(&url),
+    }
+}
+
+fn connect(address: &str) -> Result<(), String> {
+    let address: std::net::SocketAddrV4 = address.parse().map_err(name)?;
+    let [a, b, c, d] = address.ip().octets();
+    let remote = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) });
+    let refused = |code: ErrorCode| code.name().to_owned();
+    let socket = create_tcp_socket(IpAddressFamily::Ipv4).map_err(refused)?;
+    socket.start_connect(&instance_network(), remote).map_err(refused)?;
+    socket.subscribe().block();
+    socket.finish_connect().map(drop).map_err(refused)
+}
+
+fn get(url: &str) -> Result<(), String> {
+    let rest = url.strip_prefix("http://").ok_or("scheme")?;
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let request = OutgoingRequest::new(Fields::new());
+    let bad = |()| "request".to_owned();
+    request.set_scheme(Some(&Scheme::Http)).map_err(bad)?;
+    request.set_authority(Some(authority)).map_err(bad)?;
+    request.set_path_with_query(Some(path)).map_err(bad)?;
+    let body = request.body().map_err(bad)?;
+    let coming = outgoing_handler::handle(request, None).map_err(name)?;
+    // Where it is not finished, the response says why.
+    let _told_below = OutgoingBody::finish(body, None);
+    coming.subscribe().block();
+    match coming.get() {
+        Some(Ok(Ok(_))) => Ok(()),
+        Some(Ok(Err(error))) => Err(name(error).trim_start_matches("ErrorCode::").to_owned()),
+        None | Some(Err(())) => Err("no response".to_owned()),
+    }
+}
