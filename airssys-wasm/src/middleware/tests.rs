@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 
-use super::{Context, ErrorVerdict, Layer, Passage, Settled, Stack, Verdict, Who};
+use super::{Context, ErrorVerdict, Layer, Operations, Passage, Settled, Stack, Verdict, Who};
 use crate::address::Address;
 use crate::capability::{Operation, Policy};
 use crate::error::{CallError, SendError};
 use crate::events::Events;
 use crate::hint::Coded;
 use crate::message::Answer;
+use crate::rate::Rate;
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -188,4 +189,17 @@ fn a_layer_is_named_by_what_it_turns_away_or_replaces() {
     let full = || Err(SendError::Overloaded { what: "it".to_owned() }.into());
     assert_eq!(sent(replaces, layer(&log, "inner", 1), full()), "outer rejected it: no answer within the deadline");
     assert_eq!(sent(layer(&log, "outer", 9), layer(&log, "inner", 1), full()), "it is full", "no layer's");
+}
+
+#[test]
+fn where_nothing_is_configured_nobody_is_asked_about_more_than_messages() {
+    let stack = Stack::new(Vec::new(), &Events::new(8, 8 << 10));
+    let others = || Operation::ALL.into_iter().filter(|one| !Operations::MESSAGES.contains(*one));
+    let unasked = || others().all(|one| !stack.wants(one.into()));
+    assert!(stack.wants(Operations::MESSAGES) && unasked());
+    let quota = Rate { name: "files".to_owned(), operations: 1, ..Rate::default() };
+    stack.limit(&[quota], [("a", "files")].into_iter());
+    assert!(stack.wants(Operations::FILES) && !stack.wants(Operation::Clock.into()));
+    stack.limit(&[], std::iter::empty());
+    assert!(unasked(), "what is gone costs nothing any more");
 }
