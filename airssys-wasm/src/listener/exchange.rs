@@ -358,11 +358,11 @@ fn refused(inner: &Inner, refusal: Refusal, method: &Method, until: UnderWay) ->
 
 /// Lets the other tasks run that are ready, and comes after them.
 ///
-/// A request of a key goes to an instance of its own, which is asleep, so all of a request could be done in one go: read,
-/// its turn, written. Each part has code and memory of its own, of the kernel, of hyper, of the engine and of the guest,
-/// more than a core has caches for. So each part is done for all requests that are there before the next one: that
-/// takes 10 of 60 microseconds, row `http/key`. An instance that answers all requests has their turns one after
-/// the other anyway.
+/// A request of a key goes to an instance of its own, which is asleep, so all of a request could be done in one go:
+/// read, its turn, written. Each part has code and memory of its own, of the kernel, of hyper, of the engine and of the
+/// guest, more than a core has caches for. So each part is done for all requests that are there before the next one:
+/// that takes 10 of 60 microseconds off, row `http/key`. An instance that answers all requests has their turns one
+/// after the other anyway.
 async fn others_first() {
     let mut were_asked = false;
     poll_fn(|context| {
