@@ -55,7 +55,7 @@ use serde_json::{Value, json};
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 43] = [
+const SUBCOMMANDS: [&str; 46] = [
     "new",
     "build",
     "inspect",
@@ -96,6 +96,9 @@ const SUBCOMMANDS: [&str; 43] = [
     "watch",
     "top",
     "logs",
+    "audit",
+    "audit show",
+    "audit verify",
     "start",
     "stop",
     "completions",

@@ -21,9 +21,10 @@ use std::process::Command;
 use crate::sources::{Arrow, Sources, circles};
 
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
-const LAYERS: [&[&str]; 14] = [
+const LAYERS: [&[&str]; 15] = [
     &["address", "blocking", "hex", "hint", "operation", "schema", "shown", "typed", "unique"],
-    &["http", "limits", "rate", "wire"],
+    &["http", "keys", "limits", "rate", "wire"],
+    &["audit"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state", "waits"],
     &["client", "middleware", "settings"],

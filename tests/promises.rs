@@ -3,6 +3,7 @@
 
 mod apply;
 mod asking;
+mod audit;
 mod book;
 mod capabilities;
 mod capability;

@@ -8,6 +8,10 @@ pub use crate::apply::{
     ApplyPlan, Capability, ChangeMode, ChangedKey, Checked, CutOff, Difference, Fate, GrantError, InForce, Learned,
     Subject, Unused, damage, forget, in_force, needed, put_in_force,
 };
+pub use crate::audit::{
+    AuditError, AuditFault, AuditHead, AuditKind, AuditLine, AuditLines, AuditStatus, NoSuchAuditKind, RawLine, Record,
+    Unrecorded, Verified, VerifyAudit, acting_for, audit_files, verify_audit,
+};
 pub use crate::blocking::spawn as spawn_blocking;
 pub use crate::capability::asked::{CapabilityRequest, Granted};
 pub use crate::capability::kind::NoLine;

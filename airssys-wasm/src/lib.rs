@@ -138,6 +138,7 @@
 mod actor;
 pub mod address;
 mod apply;
+mod audit;
 mod blocking;
 mod capability;
 mod client;
@@ -152,6 +153,7 @@ mod file_threads;
 mod hex;
 pub mod hint;
 mod http;
+mod keys;
 mod limits;
 mod listener;
 pub mod message;

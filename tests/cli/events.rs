@@ -257,6 +257,13 @@ fn one_of_each() -> Vec<(Option<&'static str>, Happening)> {
             shop,
             Happening::LimitReached { limit: text("mailbox"), detail: text("the mailbox of shop is full"), times: 17 },
         ),
+        (
+            None,
+            Happening::Audit {
+                state: text("broken"),
+                detail: text("the audit cannot be written: No space left on device (os error 28)"),
+            },
+        ),
     ]
 }
 

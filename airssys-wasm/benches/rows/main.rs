@@ -13,6 +13,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints its rows")]
 
 mod ask;
+mod audit;
 mod child;
 mod command;
 mod decide;
@@ -138,6 +139,7 @@ const GROUPS: &[Group] = &[
     Group { name: "swap", measure: |bench| Box::pin(swap::rows(bench)) },
     Group { name: "serve", measure: |bench| Box::pin(serve::rows(bench)) },
     Group { name: "decide", measure: |bench| Box::pin(decide::rows(bench)) },
+    Group { name: "audit", measure: |bench| Box::pin(audit::rows(bench)) },
     Group { name: "durable", measure: |bench| Box::pin(durable::rows(bench)) },
     Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
     Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },

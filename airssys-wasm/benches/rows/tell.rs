@@ -30,7 +30,7 @@ pub(crate) async fn rows(bench: &Bench, lane: Lane) -> Vec<Row> {
     vec![Row::new(format!("tell/{}", crate::lane_name(lane)), "ns/message", 1.0, series(&rounds, |nanos| *nanos))]
 }
 
-async fn tell(mesh: Arc<Runtime>) -> f64 {
+pub(crate) async fn tell(mesh: Arc<Runtime>) -> f64 {
     let begun = Instant::now();
     for _ in 0..BURSTS {
         for _ in 1..BURST {

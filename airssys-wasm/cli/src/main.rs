@@ -4,6 +4,7 @@
 //! this file turns errors into text and exit codes: see `output/exit.rs`, which is also what `--help` says.
 
 mod ask;
+mod audit;
 mod bug;
 mod build;
 mod check;
@@ -74,6 +75,7 @@ enum Command {
     Events(ask::events::Args),
     Top(ask::top::Args),
     Logs(logs::Args),
+    Audit(audit::Args),
     Start(ask::start::Args),
     Stop(ask::stop::Args),
     Wit(wit::Args),
@@ -127,6 +129,7 @@ fn command() -> ExitCode {
         Command::Events(args) => ask::events::run(&args).map_err(Into::into),
         Command::Top(args) => ask::top::run(&args).map_err(Into::into),
         Command::Logs(args) => logs::run(&args).map_err(Into::into),
+        Command::Audit(args) => audit::run(&args).map_err(Into::into),
         Command::Start(args) => ask::start::run(&args).map_err(Into::into),
         Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
         Command::Wit(args) => wit::run(&args).map_err(Into::into),

@@ -13,10 +13,11 @@ use crate::topology::folders::Guarded;
 use crate::topology::{ServiceNode, Topology};
 
 /// The folders of the host that are granted to nobody.
-pub(super) fn guarded(data: Option<&Path>, code: Option<&Path>) -> Vec<Guarded> {
+pub(super) fn guarded(data: Option<&Path>, code: Option<&Path>, topology: &Topology) -> Vec<Guarded> {
     let data = data.map(|path| Guarded::closed("the data folder", path));
     let code = code.map(|path| Guarded::closed("the folder of compiled code", path));
-    data.into_iter().chain(code).collect()
+    let audit = topology.settings.audit_folder.as_deref().map(|path| Guarded::closed("the folder of the audit", path));
+    data.into_iter().chain(code).chain(audit).collect()
 }
 
 /// The instances that are declared, and the most that can live.

@@ -272,7 +272,11 @@ fn changed(subject: Subject, name: &str, settings: Vec<ChangedKey>) -> Option<Di
 }
 
 fn mesh(from: &Topology, to: &Topology) -> Option<Difference> {
-    let mut settings = compared(&from.settings.table(), &to.settings.table(), |_| ChangeMode::InPlace);
+    let way = |key: &str| match key {
+        "audit_folder" | "audit_key" => ChangeMode::NotRunning,
+        _ => ChangeMode::InPlace,
+    };
+    let mut settings = compared(&from.settings.table(), &to.settings.table(), way);
     settings.extend(compared(&from.roles.table(), &to.roles.table(), |_| ChangeMode::InPlace));
     if from.name != to.name {
         let (from, to) = (from.name.clone(), to.name.clone());

@@ -2,6 +2,7 @@
 
 use airssys_rt_shim::system::SystemError;
 
+use crate::audit::{AuditError, Unrecorded};
 use crate::config_file::ConfigError;
 use crate::deploy::{BrokenWire, DeployError, PlanRefusal, RecordError, Source};
 use crate::engine::{EngineError, TemplateError};
@@ -101,6 +102,9 @@ pub enum RuntimeError {
     /// A folder is not granted.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// There is no audit, and it is required.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// Something did not start; what had started was stopped again.
     #[error(transparent)]
     Start(#[from] SystemError),
@@ -121,6 +125,7 @@ impl Coded for RuntimeError {
             Self::Wire(_) => "wire",
             Self::Listener(error) => error.code(),
             Self::Folder(_) => "folder",
+            Self::Audit(error) => error.code(),
             Self::Start(_) => "not-started",
         }
     }
@@ -142,6 +147,7 @@ impl Coded for RuntimeError {
             Self::Wire(broken) => return broken.hint(),
             Self::Listener(error) => return error.hint(),
             Self::Folder(error) => return error.hint(),
+            Self::Audit(error) => return error.hint(),
             Self::Start(_) => return None,
         };
         Some(hint)
@@ -184,6 +190,9 @@ pub enum ApplyError {
     /// The new topology cannot be written to the data folder, and would not outlive the host.
     #[error(transparent)]
     InForce(#[from] RecordError),
+    /// The audit is required and cannot record it.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
     /// A step of it failed, and the steps before that one were undone.
     #[error("{step}: {why}; everything is as it was before{}", Left(.left))]
     Undone {
@@ -222,6 +231,7 @@ impl Coded for ApplyError {
             Self::UnderWay => "under-way",
             Self::Refused { .. } | Self::Runtime(_) => "refused",
             Self::InForce(_) => "not-recorded",
+            Self::Unrecorded(error) => error.code(),
             Self::Undone { .. } => "undone",
         }
     }
@@ -233,6 +243,7 @@ impl Coded for ApplyError {
             Self::Refused { refusals } => refusals.first()?.hint.clone(),
             Self::Runtime(error) => error.hint(),
             Self::InForce(error) => error.hint(),
+            Self::Unrecorded(error) => error.hint(),
             Self::Undone { .. } => None,
         }
     }

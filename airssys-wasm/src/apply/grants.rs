@@ -13,6 +13,7 @@ use super::plan::Applied;
 use super::releases::Deployable;
 use crate::actor::Control;
 use crate::address::split;
+use crate::audit::Unrecorded;
 use crate::capability::asked::{CapabilityRequest, Granted, asked};
 use crate::capability::given;
 use crate::capability::kind::{Kind, NoLine};
@@ -65,6 +66,9 @@ pub enum GrantError {
     /// It is taken away, and that cannot be written to the data folder: it comes back when the host starts again.
     #[error("it is revoked, and cannot be written down: {0}")]
     NotKept(#[from] RecordError),
+    /// The audit is required and cannot record it. Nothing was done.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
     /// It was not given.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -78,6 +82,7 @@ impl Coded for GrantError {
             Self::NoTarget { .. } => "no-target",
             Self::NotGranted { .. } => "not-granted",
             Self::NotKept(_) => "not-kept",
+            Self::Unrecorded(error) => error.code(),
             Self::Apply(error) => error.code(),
         }
     }
@@ -89,6 +94,7 @@ impl Coded for GrantError {
             Self::NoTarget { .. } => Some("name a service of the mesh, or use a pattern with '*'".into()),
             Self::NotGranted { .. } => Some("name one of those that are granted, as it is written".into()),
             Self::NotKept(error) => error.hint(),
+            Self::Unrecorded(error) => error.hint(),
             Self::Apply(error) => error.hint(),
         }
     }

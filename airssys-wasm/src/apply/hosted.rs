@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::actual::Actual;
 use super::counting::Counting;
 use super::desired::Desired;
+use crate::audit::Audit;
 use crate::deploy::Recovery;
 use crate::registry::Hold;
 
@@ -19,6 +20,8 @@ pub(crate) struct Hosted {
     pub(crate) recoveries: Vec<Recovery>,
     /// What services do, where that is counted.
     pub(super) counting: Option<Counting>,
+    /// Who did what; none where there is no folder for it.
+    pub(crate) audit: Option<Arc<Audit>>,
     changing: Arc<Mutex<()>>,
     /// Nobody removes what runs here.
     _holds: Vec<Hold>,
@@ -28,11 +31,13 @@ impl Hosted {
     pub(super) fn new(
         desired: Desired,
         actual: Actual,
+        audit: Option<Arc<Audit>>,
         recoveries: Vec<Recovery>,
         holds: Vec<Hold>,
         counting: Option<Counting>,
     ) -> Self {
-        Self { desired: Arc::new(desired), actual, recoveries, counting, changing: Arc::default(), _holds: holds }
+        let desired = Arc::new(desired);
+        Self { desired, actual, recoveries, counting, audit, changing: Arc::default(), _holds: holds }
     }
 
     /// Keeps others from applying, stopping and starting while it is held; none where somebody does so already.
@@ -51,6 +56,10 @@ impl Hosted {
         let report = self.actual.shutdown(deadline).await;
         if let Err(error) = self.desired.write_down(Desired::rest).await {
             tracing::warn!(target: "airssys", %error, "the next start takes this end for a crash");
+        }
+        if let Some(audit) = self.audit.clone() {
+            // It waits for the disk; a panic there leaves the rest unwritten, and there is nobody to tell.
+            let _written = crate::blocking::spawn(move || audit.end()).await;
         }
         let nothing_ran = ShutdownReport { killed: Vec::new(), unresponsive: Vec::new(), took: Default::default() };
         report.unwrap_or(nothing_ran)

@@ -41,6 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod acts;
 mod actual;
 mod change;
 mod check;
@@ -72,6 +73,7 @@ mod tree;
 mod verify;
 
 pub use crate::schema::ChangeMode;
+pub(crate) use acts::Act;
 pub use difference::{ChangedKey, Difference, Fate, Subject};
 pub use error::{ApplyError, RuntimeError};
 pub use grants::{Capability, GrantError};

@@ -17,13 +17,14 @@ use super::plan::{Applied, ApplyPlan, refused_ways, ungranted_of};
 use super::record::{Next, SchemaChange, Unsettled};
 use super::releases::{Deployable, DeploymentLock, kept, served};
 use super::steps::Steps;
+use crate::audit::AuditError;
 use crate::deploy::RecordError;
 use crate::deploy::{DeployError, DeployOptions, End, PlanRefusal, Source, broken_wires, made_wires};
 use crate::engine::{Template, TemplateError};
 use crate::events::{Happening, text};
 use crate::registry::Digest;
 use crate::schema::ChangeMode;
-use crate::topology::{ServiceNode, Topology, folders};
+use crate::topology::{Auditing, ServiceNode, Topology, folders};
 use crate::wire::{Wires, wire_of};
 
 impl Hosted {
@@ -109,6 +110,9 @@ impl Hosted {
 
     async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
         options.check_forward()?;
+        if topology.settings.audit == Auditing::Required && self.audit.is_none() {
+            return Err(RuntimeError::from(AuditError::NoFolder).into());
+        }
         let live = self.actual.releases.live_ones();
         let before = self.desired.in_force();
         let (mut target, deployed) = with_deployed(&before, topology, &live);

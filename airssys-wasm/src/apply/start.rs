@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::acts;
 use super::actual::Actual;
 use super::change::Change;
 use super::check::{check_routes, durable_services, engines, guarded, room};
@@ -21,11 +22,12 @@ use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
 use super::stopped::Stops;
+use crate::audit::{AuditKind, Record};
 use crate::client::{Client, ClientSettings};
 use crate::deploy::RecordError;
 use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, made_wires, ungranted};
 use crate::engine::{Engines, EnginesSettings, Template};
-use crate::events::Events;
+use crate::events::{Events, text};
 use crate::listener::Ready;
 use crate::middleware::{Layer, Stack};
 use crate::registry::log::{Key, Log};
@@ -71,13 +73,16 @@ struct Trying(Option<Arc<Events>>);
 
 impl Drop for Trying {
     fn drop(&mut self) {
-        self.0.iter().for_each(|events| events.end());
+        self.0.iter().for_each(|events| {
+            events.end();
+            events.end_record();
+        });
     }
 }
 
 impl StartOptions {
-    fn guarded(&self) -> Vec<Guarded> {
-        guarded(self.data_folder.as_deref(), self.engines.code_cache.as_deref())
+    fn guarded(&self, topology: &Topology) -> Vec<Guarded> {
+        guarded(self.data_folder.as_deref(), self.engines.code_cache.as_deref(), topology)
     }
 }
 
@@ -112,7 +117,7 @@ pub struct Checked {
 /// Finds what [`start`] would refuse, and starts nothing.
 pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<Checked, RuntimeError> {
     durable_services(topology, options.data_folder.as_deref())?;
-    let folders = folders::hold(&mut topology.clone(), [], &options.guarded())?;
+    let folders = folders::hold(&mut topology.clone(), [], &options.guarded(topology))?;
     let engines = engines(options.engines, topology)?;
     let (instances, most_instances) = room(&engines, topology)?;
     let (templates, _holds) = load(&engines, topology).await?;
@@ -136,7 +141,7 @@ pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Res
     let log = Arc::new(written_down(&options)?);
     let stops = Stops::of(&log)?;
     let durable = durable_services(topology, options.data_folder.as_deref())?;
-    let guarded = options.guarded();
+    let guarded = options.guarded(topology);
     let engines = engines(std::mem::take(&mut options.engines), topology)?;
     let (declared, most) = room(&engines, topology)?;
     tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
@@ -199,9 +204,16 @@ async fn begin(
     let target = wired(target.into_owned(), &templates)?;
     check_routes(&target, |node| templates.get(&key(node)))?;
     target.circles().iter().for_each(|circle| tracing::warn!(target: "airssys", "{circle}"));
+    // What another host may have is not this one's to write to.
+    let own = data.filter(|_| !options.as_written);
+    let audit = acts::begin(&target, own, &options.events)?;
     let (over, _) = over(target.services().map(|node| &**node), SystemTime::now());
     for (service, key, grant) in over {
         tracing::warn!(target: "airssys::audit", service, grant = key, target = grant, "expired");
+        if let Some(audit) = &audit {
+            let (operation, target) = (Some("expired".to_owned()), Some(text(format_args!("{key} {grant}"))));
+            audit.note(Record { service: Some(service), operation, target, ..Record::of(AuditKind::Grant) });
+        }
     }
     let previous = previous(&engines, &target, &records, data).await;
     recoveries.extend(stops.settle(|name| target.services().any(|node| node.address.as_str() == name))?);
@@ -217,6 +229,10 @@ async fn begin(
     let stack = Stack::new(options.layers, &options.events);
     stack.limit(&target.quotas, target.uses_of_quotas());
     let client = Client::new(options.client);
+    let stack = match &audit {
+        Some(audit) => stack.refusing(audit.refusing()),
+        None => stack,
+    };
     let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, Arc::clone(engines.pulse()), client));
     let (journal, services) = states.map(|states| (states.journal, states.services)).unzip();
     let nothing = Topology::new(&topology.name);
@@ -229,7 +245,7 @@ async fn begin(
         options: DeployOptions::default(),
     };
     let desired = Desired::new(nothing, (ledger, records, stops), options.data_folder, guarded);
-    let hosted = Hosted::new(desired, Actual::new(engines, mesh, journal), recoveries, holds, counting);
+    let hosted = Hosted::new(desired, Actual::new(engines, mesh, journal), audit, recoveries, holds, counting);
     Steps::from_nothing(&hosted, change, previous, services.unwrap_or_default()).start().await?;
     hosted.actual.close_when_ended();
     Ok(hosted)

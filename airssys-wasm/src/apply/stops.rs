@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use super::hosted::Hosted;
 use super::tree::supervisor_of;
 use crate::actor::Placed;
+use crate::audit::Unrecorded;
 use crate::deploy::RecordError;
 use crate::events::Happening;
 use crate::hint::{Act, Coded, Hint};
@@ -40,6 +41,9 @@ pub enum StopError {
     /// It cannot be written to the data folder, and would not outlive the host. Nothing was stopped or started.
     #[error(transparent)]
     NotKept(#[from] RecordError),
+    /// The audit is required and cannot record it. Nothing was done.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
     /// It was to start and did not. It no longer counts as stopped: the next start of the host starts it.
     #[error("{service} does not start: {source}")]
     NotStarted {
@@ -56,6 +60,7 @@ impl Coded for StopError {
             Self::NoSuchService { .. } => "no-such-service",
             Self::UnderWay => "under-way",
             Self::NotKept(_) => "not-kept",
+            Self::Unrecorded(error) => error.code(),
             Self::NotStarted { .. } => "not-started",
         }
     }
@@ -65,6 +70,7 @@ impl Coded for StopError {
             Self::NoSuchService { .. } => Some(Act::ListServices.into()),
             Self::UnderWay => Some("try again when it is over".into()),
             Self::NotKept(error) => error.hint(),
+            Self::Unrecorded(error) => error.hint(),
             Self::NotStarted { service, .. } => {
                 Some(Hint::from(Act::ReadLog { service: service.clone() }).words("; deploy a release that does"))
             }

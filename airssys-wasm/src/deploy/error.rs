@@ -3,6 +3,7 @@
 use super::bad_choice::BadChoice;
 use super::ungranted::Ungranted;
 use super::wires::BrokenWire;
+use crate::audit::Unrecorded;
 use crate::engine::TemplateError;
 use crate::hint::{Act, Coded, Hint};
 use crate::limits::OutOfRange;
@@ -156,6 +157,9 @@ pub enum DeployError {
     /// It lies in a folder that a guest may write to.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// The audit is required and cannot record it. Nothing has changed.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
     /// The release cannot be hosted.
     #[error("{service}: {source}")]
     Release {
@@ -187,6 +191,7 @@ impl Coded for DeployError {
             Self::Range { .. } => "range",
             Self::Choice(_) => "bad-strategy",
             Self::Folder(_) => "folder",
+            Self::Unrecorded(error) => error.code(),
             Self::Release { .. } => "release",
         }
     }
@@ -213,6 +218,7 @@ impl Coded for DeployError {
                 "export it as it was beside what is new, or make it a service of its own".into()
             }
             Self::Wire(broken) => return broken.hint(),
+            Self::Unrecorded(error) => return error.hint(),
             Self::NotGranted(found) => found.line.clone().into(),
             Self::Range { out } => out.hint().into(),
             Self::Choice(bad) => return bad.hint(),

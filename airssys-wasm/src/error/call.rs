@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::handle::DeadHandle;
 use super::send::{NotFound, SendError};
 use crate::address::{Address, AddressError};
+use crate::audit::Unrecorded;
 use crate::hint::{Act, Coded, Hint};
 
 /// Why nothing was done about a child.
@@ -70,6 +71,9 @@ pub enum ReplayError {
     /// It did not leave.
     #[error(transparent)]
     NotSent(#[from] SendError),
+    /// The audit is required and cannot record it. It did not leave.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
 }
 
 impl Coded for ReplayError {
@@ -79,6 +83,7 @@ impl Coded for ReplayError {
             Self::Handled { .. } => "handled",
             Self::Partial { .. } => "partial",
             Self::NotSent(error) => error.code(),
+            Self::Unrecorded(error) => error.code(),
         }
     }
 
@@ -86,6 +91,7 @@ impl Coded for ReplayError {
         match self {
             Self::NoSuchLetter { .. } => Some(Act::ListDeadLetters.into()),
             Self::NotSent(error) => error.hint(),
+            Self::Unrecorded(error) => error.hint(),
             Self::Handled { .. } => Some(Hint::from("there is nothing to send again; ").act(Act::DropDeadLetter)),
             Self::Partial { .. } => Some(Hint::from("whoever sent it has to send it again; ").act(Act::DropDeadLetter)),
         }

@@ -217,6 +217,13 @@ pub enum Happening {
         /// How many times it was reached since this was published last, this time included.
         times: u64,
     },
+    /// The audit cannot be written, or can again; or something of it is missing.
+    Audit {
+        /// `broken`, `mended`, `lost`, `cut`, or `unsigned`: there are no signed heads.
+        state: String,
+        /// More about it.
+        detail: String,
+    },
 }
 
 /// What kind of event it is.
@@ -261,10 +268,12 @@ pub enum Kind {
     Denied,
     /// [`Happening::LimitReached`].
     LimitReached,
+    /// [`Happening::Audit`].
+    Audit,
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-pub(super) const KINDS: [(Kind, &str, &str); 14] = [
+pub(super) const KINDS: [(Kind, &str, &str); 15] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (
@@ -287,6 +296,7 @@ pub(super) const KINDS: [(Kind, &str, &str); 14] = [
     (Kind::DeadLetter, "dead-letter", "a message could not be handled, or its answer came too late"),
     (Kind::Denied, "denied", "a service wanted to do what it was not granted"),
     (Kind::LimitReached, "limit-reached", "a limit was reached; once a second at most for one limit of one service"),
+    (Kind::Audit, "audit", "the audit cannot be written, or can again, or something of it is missing"),
 ];
 
 impl Kind {
@@ -357,6 +367,7 @@ impl Happening {
             Self::DeadLetter { .. } => Kind::DeadLetter,
             Self::Denied { .. } => Kind::Denied,
             Self::LimitReached { .. } => Kind::LimitReached,
+            Self::Audit { .. } => Kind::Audit,
         }
     }
 
@@ -381,6 +392,7 @@ impl Happening {
                 actor.len() + operation.len() + target.len() + missing.len()
             }
             Self::LimitReached { limit, detail, .. } => limit.len() + detail.len(),
+            Self::Audit { state, detail } => state.len() + detail.len(),
         }
     }
 }
@@ -433,6 +445,7 @@ impl Display for Happening {
             }
             Self::LimitReached { limit, detail, times: 1 } => write!(f, "`{limit}`: {detail}"),
             Self::LimitReached { limit, detail, times } => write!(f, "`{limit}`, {times} times: {detail}"),
+            Self::Audit { detail, .. } => f.write_str(detail),
         }
     }
 }

@@ -21,13 +21,14 @@
 //! begins to start; what happens in its turns stands between. The states of one deployment stand in the order in which
 //! they were reached. Of events of two actors nothing more is promised than of any two things that happen at once.
 
+mod audited;
 pub(crate) mod event;
 mod reached;
 mod ring;
 mod tree;
 
 use std::fmt::Display;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::Notify;
@@ -38,6 +39,8 @@ pub(crate) use reached::Full;
 use reached::Reached;
 use ring::{Found, Passed, Ring};
 
+use crate::audit::Audit;
+
 /// The events of one mesh.
 #[derive(Debug)]
 pub(crate) struct Events {
@@ -45,12 +48,15 @@ pub(crate) struct Events {
     news: Notify,
     /// Limits that were reached a short while ago.
     reached: Mutex<Reached>,
+    /// Where denials, grants and the like are on record; none where that is nowhere.
+    audit: OnceLock<Arc<Audit>>,
 }
 
 impl Events {
     /// A ring for so many events of so many bytes together.
     pub(crate) fn new(most: usize, most_bytes: usize) -> Arc<Self> {
-        Arc::new(Self { ring: Mutex::new(Ring::new(most, most_bytes)), news: Notify::new(), reached: Mutex::default() })
+        let ring = Mutex::new(Ring::new(most, most_bytes));
+        Arc::new(Self { ring, news: Notify::new(), reached: Mutex::default(), audit: OnceLock::new() })
     }
 
     /// Keeps so many and so much from now on.
@@ -58,8 +64,19 @@ impl Events {
         self.lock().resize(most, most_bytes);
     }
 
-    /// Publishes what happened to a service, or to none. Never waits.
+    /// Records there what is to be on record, from now on.
+    pub(crate) fn record_in(&self, audit: &Arc<Audit>) {
+        // A mesh has one, from its start.
+        let _there_is_none_yet = self.audit.set(Arc::clone(audit));
+    }
+
+    /// Publishes what happened to a service, or to none, and records it where it is of that kind. Never waits.
     pub(crate) fn publish(&self, service: Option<&str>, what: Happening) {
+        if let Some(audit) = self.audit.get()
+            && let Some(record) = what.record(service)
+        {
+            audit.note(record);
+        }
         let service = service.map(str::to_owned);
         let mut event = Arc::new(Event { number: 0, at: SystemTime::UNIX_EPOCH, service, what });
         let mut ring = self.lock();
@@ -94,6 +111,11 @@ impl Events {
     pub(crate) fn end(&self) {
         self.lock().ended = true;
         self.news.notify_waiters();
+    }
+
+    /// Writes down what is on record, and lets go of where that is. Waits for the disk.
+    pub(crate) fn end_record(&self) {
+        self.audit.get().into_iter().for_each(|audit| audit.end());
     }
 
     /// Reads from the first event on.

@@ -43,7 +43,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -382,6 +382,8 @@ pub(crate) struct Stack {
     extended: bool,
     /// Whether the mesh is over, so that nobody waits for a layer any more.
     closed: watch::Sender<bool>,
+    /// Whether nothing is let on, since the audit is required and cannot be written.
+    refusing: Arc<AtomicBool>,
     /// Who waits for whom, also over a layer.
     pub(crate) waits: Arc<Waits>,
 }
@@ -413,6 +415,7 @@ impl Stack {
             limit,
             extended,
             closed: watch::Sender::new(false),
+            refusing: Arc::default(),
             waits: Arc::default(),
         };
         stack.look();
@@ -437,6 +440,18 @@ impl Stack {
     #[must_use]
     pub(crate) fn wants(&self, needs: Operations) -> bool {
         Operations::of_bits(self.wanted.load(Ordering::Relaxed)).intersects(needs)
+    }
+
+    /// Lets nothing on while this is so.
+    #[must_use]
+    pub(crate) fn refusing(self, refusing: Arc<AtomicBool>) -> Self {
+        Self { refusing, ..self }
+    }
+
+    /// Whether nothing is let on. One load of what is as good as never written.
+    #[inline]
+    fn is_refusing(&self) -> bool {
+        self.refusing.load(Ordering::Relaxed)
     }
 
     /// Turns those away who wait for a layer, now and from now on.

@@ -74,6 +74,13 @@ pub(crate) struct Outcome {
     by: Option<&'static str>,
 }
 
+/// Why nothing is let on: what would be denied of it could not be recorded.
+#[cold]
+fn not_audited() -> CallError {
+    let reason = "the audit is required and cannot be written at the moment".to_owned();
+    SendError::Rejected { layer: "audit".into(), reason }.into()
+}
+
 impl<'a> Passage<'a> {
     /// Nobody has seen it yet.
     #[inline]
@@ -179,6 +186,9 @@ impl<'a> Passage<'a> {
     #[inline]
     fn ask(&mut self, body: &mut Bytes) -> Entered {
         let stack = self.stack;
+        if stack.is_refusing() {
+            return Entered::Out(Err(not_audited()));
+        }
         while let Some(layer) = stack.layers.get(self.depth) {
             self.depth += 1;
             if !layer.applies_to().intersects(self.context.needs) {

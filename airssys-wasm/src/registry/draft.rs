@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::adapt::Adapted;
-use super::keys::SecretKey;
 use super::manifest::{Manifest, World};
-use super::{Digest, Found, Part, Seal, StoreError, reference};
+use super::{Digest, Found, Part, Seal, SecretKey, StoreError, reference};
 use crate::config_file::{ConfigError, Source};
 use crate::engine::{check_component, read_component};
 

@@ -49,13 +49,15 @@ pub use error::StoreError;
 pub(crate) use files::Hold;
 pub(crate) use fuse::Part;
 pub(crate) use keep::{Description, Keep, KeptFiles};
-pub use keys::{KeyError, PublicKey, SecretKey, Signature};
+pub use keys::Signature;
 pub(crate) use keys::{Seal, Untrusted, verify};
 pub use manifest::Manifest;
 pub(crate) use manifest::{LimitsPatch, Memory};
 pub use record::Record;
 pub(crate) use reference::Reference;
 pub use store::{Published, Store};
+
+pub use crate::keys::{KeyError, PublicKey, SecretKey};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! What changes a running mesh beside deployments: an apply, a stop and a start.
 
 use super::Runtime;
-use crate::apply::{Applied, ApplyError, StopError};
+use crate::apply::{Act, Applied, ApplyError, StopError};
 use crate::deploy::DeployOptions;
 use crate::topology::Topology;
 
@@ -46,7 +46,8 @@ impl Runtime {
     ///
     /// [`ApplyError`]; all is as it was before then.
     pub async fn apply(&self, topology: Topology, options: DeployOptions) -> Result<Applied, ApplyError> {
-        self.hosted.apply(topology, options).await
+        let act = Act::new("apply").to(topology.name());
+        self.hosted.acting(act, self.hosted.apply(topology, options)).await
     }
 
     /// Stops a service, and nothing else. It is stopped until [`Runtime::start_service`], also when the host is killed
@@ -76,7 +77,7 @@ impl Runtime {
     ///
     /// [`StopError`]; nothing was stopped then.
     pub async fn stop_service(&self, service: &str) -> Result<bool, StopError> {
-        self.hosted.stop_service(service).await
+        self.hosted.acting(Act::on("stop-service", service), self.hosted.stop_service(service)).await
     }
 
     /// Starts a service that was stopped, or that ended for good, and answers when it is up, with whether that outlives
@@ -97,6 +98,6 @@ impl Runtime {
     ///
     /// [`StopError`].
     pub async fn start_service(&self, service: &str) -> Result<bool, StopError> {
-        self.hosted.start_service(service).await
+        self.hosted.acting(Act::on("start-service", service), self.hosted.start_service(service)).await
     }
 }

@@ -10,7 +10,10 @@ use airssys_rt_shim::supervisor::SupervisorHandle;
 use bytes::Bytes;
 
 use super::Runtime;
-use crate::apply::{Applied, ApplyError, ApplyPlan, Capability, GrantError, InvokeError, Learned, Unused, Written};
+use crate::apply::{
+    Act, Applied, ApplyError, ApplyPlan, Capability, GrantError, InvokeError, Learned, Unused, Written,
+};
+use crate::audit::{AuditStatus, Unrecorded};
 use crate::capability::why::Why;
 use crate::deploy::{DeployError, DeployOptions, Deployment, Ended, Plan, Recovery, Ungranted};
 use crate::message::{Answer, DeadLetter, To};
@@ -566,7 +569,8 @@ impl Runtime {
         grant: (&str, &str),
         options: DeployOptions,
     ) -> Result<Option<Applied>, GrantError> {
-        self.hosted.grant(service, grant, options).await
+        let act = Act::on("grant", service).to(format_args!("{} {}", grant.0, grant.1));
+        self.hosted.acting(act, self.hosted.grant(service, grant, options)).await
     }
 
     /// Takes a grant away from a service, at once: what it asks for from here on is denied, also in the middle of a
@@ -592,6 +596,42 @@ impl Runtime {
     ///
     /// [`GrantError`]. With [`GrantError::NotKept`] it is taken away all the same, until the host ends.
     pub async fn revoke(&self, service: &str, key: &str, grant: &str) -> Result<bool, GrantError> {
-        self.hosted.revoke(service, key, grant).await
+        let act = Act::on("revoke", service).to(format_args!("{key} {grant}"));
+        self.hosted.acting(act, self.hosted.revoke(service, key, grant)).await
+    }
+
+    /// How the audit is; none where none is kept.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert!(runtime.audit().is_none(), "it has no data folder");
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn audit(&self) -> Option<AuditStatus> {
+        self.hosted.audit.as_ref().map(|audit| audit.status())
+    }
+
+    /// Records what an operator is about to do that is no function of its own.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// runtime.act("send", Some("echo"), "").await?;
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Unrecorded`]: it is not to be done.
+    pub async fn act(&self, operation: &'static str, service: Option<&str>, target: &str) -> Result<(), Unrecorded> {
+        let act = service.map_or_else(|| Act::new(operation), |service| Act::on(operation, service));
+        let act = if target.is_empty() { act } else { act.to(target) };
+        self.hosted.acting(act, async { Ok(()) }).await
     }
 }

@@ -1,6 +1,7 @@
 //! Another release for a service that runs, and what became of those before.
 
 use super::Runtime;
+use crate::apply::Act;
 use crate::deploy::{DeployError, DeployOptions, Deployment, Status};
 use crate::registry::Release;
 
@@ -42,7 +43,8 @@ impl Runtime {
         release: Release,
         options: DeployOptions,
     ) -> Result<Deployment, DeployError> {
-        self.hosted.deploy(service, release, options).await
+        let act = Act::on("deploy", service).to(name(&release));
+        self.hosted.acting(act, self.hosted.deploy(service, release, options)).await
     }
 
     /// [`Runtime::deploy`] for several services at once. All releases are compiled and compared first; then the
@@ -78,7 +80,9 @@ impl Runtime {
         set: Vec<(String, Release)>,
         options: DeployOptions,
     ) -> Result<Vec<(String, Deployment)>, DeployError> {
-        self.hosted.deploy_set(set, options).await
+        let each = set.iter().map(|(service, release)| format!("{service}={}", name(release)));
+        let act = Act::new("deploy-set").to(each.collect::<Vec<_>>().join(", "));
+        self.hosted.acting(act, self.hosted.deploy_set(set, options)).await
     }
 
     /// Brings back the release that served before the one that is live: at once and in place, since it is kept ready.
@@ -108,7 +112,7 @@ impl Runtime {
     ///
     /// [`DeployError`]; nothing has changed then.
     pub fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
-        self.hosted.rollback(service, options)
+        self.hosted.acting_now(Act::on("rollback", service), || self.hosted.rollback(service, options))
     }
 
     /// The last deployment of a service, where it had one.
@@ -153,4 +157,8 @@ impl Runtime {
     pub fn deployment_status(&self, deployment: &Deployment) -> Status {
         self.hosted.deployment_status(deployment)
     }
+}
+
+fn name(release: &Release) -> String {
+    format!("{}@{}", release.manifest.name, release.manifest.version)
 }

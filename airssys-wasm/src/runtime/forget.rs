@@ -12,10 +12,11 @@ use tokio::time::{Instant, sleep};
 
 use super::Runtime;
 use crate::actor::{Placed, Post};
-use crate::apply::Hosted;
+use crate::apply::{Act, Hosted};
+use crate::audit::Unrecorded;
 use crate::deploy::begin_anew;
 use crate::error::Crash;
-use crate::hint::{Act, Coded, Hint};
+use crate::hint::{self, Coded, Hint};
 use crate::router::directory::{Directory, Keys};
 use crate::router::place::{Misaddressed, Place};
 use crate::router::service::Service;
@@ -106,6 +107,9 @@ pub enum ForgetError {
     /// The mesh is being brought to another topology.
     #[error("an apply is under way")]
     UnderWay,
+    /// The audit is required and cannot record it. Nothing was forgotten.
+    #[error(transparent)]
+    Unrecorded(#[from] Unrecorded),
     /// Its actor did not drop it in time, although its turn was cut off.
     #[error(
         "{address} did not come to the end of its turn within {}, also when that was cut off, and nothing was forgotten",
@@ -136,6 +140,7 @@ impl Coded for ForgetError {
             Self::TakesNoKey { .. } => "takes-no-key",
             Self::NoState { .. } => "no-state",
             Self::UnderWay => "under-way",
+            Self::Unrecorded(error) => error.code(),
             Self::Late { .. } => "timeout",
             Self::NotDurable { .. } => "not-durable",
         }
@@ -143,12 +148,13 @@ impl Coded for ForgetError {
 
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
-            Self::NoSuchService { .. } => Act::ListServices.into(),
-            Self::NoSuchKey { service, .. } => Act::DumpState { service: service.clone() }.into(),
+            Self::NoSuchService { .. } => hint::Act::ListServices.into(),
+            Self::NoSuchKey { service, .. } => hint::Act::DumpState { service: service.clone() }.into(),
             Self::NeedsKey { service } => format!("name the key of one, as in {service}/KEY").into(),
             Self::TakesNoKey { .. } => "name the service alone".into(),
             Self::NoState { .. } => "there is nothing to forget".into(),
             Self::UnderWay => "try again when it is over".into(),
+            Self::Unrecorded(error) => return error.hint(),
             Self::Late { .. } => "try again, or stop the host, and forget it in the data folder".into(),
             Self::NotDurable { .. } => return None,
         };
@@ -204,7 +210,8 @@ impl Runtime {
     ///
     /// [`ForgetError`]; nothing was forgotten then.
     pub async fn forget(&self, service: &str, key: Option<&str>, patience: Duration) -> Result<Forgotten, ForgetError> {
-        self.hosted.forget(service, key, patience).await
+        let act = Act::on("forget", service).to(key.unwrap_or_default());
+        self.hosted.acting(act, self.hosted.forget(service, key, patience)).await
     }
 
     /// What [`Runtime::forget`] would drop. Changes nothing.

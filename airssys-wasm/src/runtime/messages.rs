@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::Runtime;
+use crate::apply::Act;
 use crate::error::{ReplayError, SendError};
 use crate::message::{Answer, DeadLetter, To};
 use crate::router::{Caller, Origin, Until};
@@ -137,6 +138,6 @@ impl Runtime {
     ///
     /// [`ReplayError`]; nothing was sent then, and the letter is kept.
     pub async fn replay(&self, id: u64) -> Result<(), ReplayError> {
-        self.hosted.actual.mesh.replay(id).await
+        self.hosted.acting(Act::new("replay-dead-letter").to(id), self.hosted.actual.mesh.replay(id)).await
     }
 }

@@ -24,4 +24,4 @@ mod written;
 pub use declared::DeclaredService;
 pub(crate) use folders::FolderError;
 pub use tree::Topology;
-pub(crate) use tree::{Node, RootSpec, ServiceNode, SupervisorNode};
+pub(crate) use tree::{Auditing, Node, RootSpec, ServiceNode, SupervisorNode};

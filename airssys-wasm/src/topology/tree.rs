@@ -86,6 +86,28 @@ pub(crate) struct TopologySettings {
     /// Whose releases may be loaded: those that one of these keys signed. Where it is none, all; the default. An empty
     /// list trusts nobody.
     pub(crate) trusted_keys: Option<Vec<PublicKey>>,
+    /// Whether what cannot be recorded is refused; default not.
+    pub(crate) audit: Auditing,
+    /// Where the audit is kept; none for a folder of the data folder.
+    pub(crate) audit_folder: Option<PathBuf>,
+    /// The key that signs it; none for one of its own.
+    pub(crate) audit_key: Option<PathBuf>,
+}
+
+/// What becomes of what the audit cannot record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Auditing {
+    /// It happens all the same.
+    #[default]
+    On,
+    /// It does not happen.
+    Required,
+}
+
+impl Words for Auditing {
+    const WHAT: &'static str = "audit";
+    const LIST: &'static str = "on, required";
+    const ALL: &'static [(&'static str, Self)] = &[("on", Self::On), ("required", Self::Required)];
 }
 
 impl Default for TopologySettings {
@@ -96,6 +118,9 @@ impl Default for TopologySettings {
             baseline_from: BASELINE_FROM,
             durable_bytes: None,
             trusted_keys: None,
+            audit: Auditing::On,
+            audit_folder: None,
+            audit_key: None,
         }
     }
 }
@@ -128,6 +153,13 @@ schema! {
         /// only releases that one of these keys signed are loaded: see [signatures](releases.md#signatures). An empty
         /// list trusts nobody
         trusted_keys: Vec<Spanned<String>> => trusted_keys, by InPlace, default "none: all releases are loaded";
+        /// what becomes of what the [audit](operating.md#the-audit) cannot record: `on` (it happens all the same) or
+        /// `required` (it is refused)
+        audit: Word<Auditing> => audit, by InPlace, default "`\"on\"`";
+        /// the folder that the audit is kept in
+        audit_folder: Spanned<PathBuf> => audit_folder, by NotRunning, default "`audit` in the data folder";
+        /// the file of the [secret key](releases.md#signatures) that signs the audit
+        audit_key: Spanned<PathBuf> => audit_key, by NotRunning, default "`key` in the audit's folder, made there";
     }
 }
 

@@ -38,6 +38,11 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     let asked = &written.settings;
     settings.take(asked);
     settings.trusted_keys = asked.trusted_keys.as_ref().map(|keys| trusted(source, keys)).transpose()?;
+    let file = |path: &Option<Spanned<PathBuf>>| {
+        let path = path.as_ref().map(|path| from_file(source, path.get_ref()));
+        path.map(|path| std::path::absolute(&path).unwrap_or(path))
+    };
+    (settings.audit_folder, settings.audit_key) = (file(&asked.audit_folder), file(&asked.audit_key));
     let mut root_flags = RootSpec::default();
     root_flags.take(&written.root);
     check_flags(source, &written.name.span(), &root_flags)?;

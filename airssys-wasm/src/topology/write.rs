@@ -37,11 +37,13 @@ impl Topology {
         let certificates = self.listeners.iter().filter_map(|listening| listening.tls.as_ref());
         let certificates = certificates.flat_map(|tls| [tls.certificate.clone(), tls.key.clone()]);
         let of_roles = self.roles.0.iter().flat_map(|role| role.grants.files.values().map(|file| file.host.clone()));
+        let audit = [&self.settings.audit_folder, &self.settings.audit_key].into_iter().flatten().cloned();
         if let Some(path) = self
             .services()
             .flat_map(paths)
             .chain(of_roles)
             .chain(certificates)
+            .chain(audit)
             .find(|path| absolute(path).to_str().is_none())
         {
             let what = "is no UTF-8, and cannot be written into a topology";

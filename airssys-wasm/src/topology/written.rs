@@ -332,6 +332,19 @@ impl Written<BTreeMap<String, FileGrant>> for BTreeMap<String, File> {
     }
 }
 
+/// A path that may be left out.
+impl Written<Option<PathBuf>> for PathBuf {
+    const KIND: &'static str = "path";
+
+    fn put(&self, field: &mut Option<PathBuf>) {
+        *field = Some(self.clone());
+    }
+
+    fn value(field: &Option<PathBuf>) -> Option<Value> {
+        field.as_ref().map(|path| path.to_string_lossy().into_owned().into())
+    }
+}
+
 impl Written<Self> for PathBuf {
     const KIND: &'static str = "path";
 

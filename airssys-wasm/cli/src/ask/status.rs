@@ -25,8 +25,19 @@ fn text(of: &Status) -> String {
         let most = of.most_durable_bytes.map(|most| format!(" of {}", ByteSize(most)));
         format!("\n  {}{} of durable state", ByteSize(bytes), most.unwrap_or_default())
     });
+    let audit = of.audit.as_ref().map(|audit| match &audit.broken {
+        Some(why) => format!("\n  the audit cannot be written: {}", output::printable(why)),
+        None => {
+            let lost = match audit.lost {
+                0 => String::new(),
+                lost => format!(", {} lost", output::count(usize::try_from(lost).unwrap_or(usize::MAX), "line")),
+            };
+            let required = if audit.required { ", required" } else { "" };
+            format!("\n  the audit is at {}:{}{required}{lost}", audit.number, audit.head)
+        }
+    });
     format!(
-        "{} is up for {}: process {}, airssys {}\n  {}, {} of the {} that this machine holds\n  {}, {} kept{}",
+        "{} is up for {}: process {}, airssys {}\n  {}, {} of the {} that this machine holds\n  {}, {} kept{}{}",
         of.mesh,
         lasting(of.uptime_seconds),
         of.process,
@@ -37,5 +48,6 @@ fn text(of: &Status) -> String {
         output::count(usize::try_from(of.dead_letters).unwrap_or(usize::MAX), "dead letter"),
         of.dead_letters_kept,
         durable.unwrap_or_default(),
+        audit.unwrap_or_default(),
     )
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_wasm::command::{ForgetError, GrantError, Reference, Rollout};
+use airssys_wasm::command::{ForgetError, GrantError, Reference, Rollout, Unrecorded};
 use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::hint::Coded;
@@ -55,11 +55,11 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         }
         Request::Component { service } => at_once(component(host, &service)),
         Request::Functions { service } => at_once(runtime.functions(&service).map_err(Into::into).and_then(tell)),
-        Request::Emit { topic, body } => at_once(emit(host, &topic, &body)),
+        Request::Emit { topic, body } => later(emit(host, topic, body)),
         Request::DeadLetters { limit } => at_once(tell(letters(host, limit))),
         Request::DeadLetter { id } => at_once(dead_letter(host, id)),
         Request::ReplayDeadLetter { id } => later(replay(host, id)),
-        Request::DropDeadLetter { id } => at_once(drop_letter(host, id)),
+        Request::DropDeadLetter { id } => later(drop_letter(host, id)),
         Request::Deploy(asked) => later(deploy(host, asked)),
         Request::DeploySet(asked) => later(deploy_set(host, asked)),
         Request::Apply(asked) => later(apply(host, asked)),
@@ -67,7 +67,7 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         Request::Plan(asked) => later(plan(host, asked)),
         Request::Ungranted { releases } => later(ungranted(host, releases)),
         Request::Rollback { service, probation_ms, handover_ms, restore_state, memory } => {
-            at_once(rollback(host, &service, options(probation_ms, handover_ms, memory), restore_state))
+            later(rollback(host, service, options(probation_ms, handover_ms, memory), restore_state))
         }
         Request::Deployment { service } => {
             at_once(tell(runtime.deployment(&service).map(|last| runtime.deployment_status(&last))))
@@ -111,6 +111,7 @@ async fn tree(host: &Host) -> Answered {
 
 async fn send(host: &Host, to: String, key: Option<String>, function: Option<String>, body: Body) -> Answered {
     let (_waits, body) = (host.wait()?, bytes(&body)?);
+    host.runtime.act("send", Some(&to), key.as_deref().unwrap_or_default()).await?;
     if function.is_some() || !host.runtime.takes_bytes(&to) {
         let text = String::from_utf8_lossy(&body);
         host.runtime.cast((&to, key.as_deref()), written(function.as_deref(), &text)).await?;
@@ -132,6 +133,7 @@ struct Called {
 async fn call(host: &Host, Called { to, key, function, body, json }: Called, timeout_ms: u64) -> Answered {
     let (_waits, body) = (host.wait()?, bytes(&body)?);
     let patience = Duration::from_millis(timeout_ms).min(MAX_PATIENCE);
+    host.runtime.act("call", Some(&to), key.as_deref().unwrap_or_default()).await?;
     if function.is_some() || !host.runtime.takes_bytes(&to) {
         // Its functions are called by their own types, which text says.
         let text = String::from_utf8_lossy(&body);
@@ -170,8 +172,10 @@ fn component(host: &Host, service: &str) -> Answered {
     tell(path)
 }
 
-fn emit(host: &Host, topic: &str, body: &Body) -> Answered {
-    host.runtime.publish(topic, bytes(body)?)?;
+async fn emit(host: &Host, topic: String, body: Body) -> Answered {
+    let body = bytes(&body)?;
+    host.runtime.act("emit", None, &topic).await?;
+    host.runtime.publish(&topic, body)?;
     Ok(Value::Null)
 }
 
@@ -187,7 +191,8 @@ async fn replay(host: &Host, id: u64) -> Answered {
     Ok(Value::Null)
 }
 
-fn drop_letter(host: &Host, id: u64) -> Answered {
+async fn drop_letter(host: &Host, id: u64) -> Answered {
+    host.runtime.act("drop-dead-letter", None, &id.to_string()).await?;
     tell(letter(&host.runtime.take_dead_letter(id).ok_or(ReplayError::NoSuchLetter { id })?))
 }
 
@@ -249,9 +254,10 @@ async fn ungranted(host: &Host, releases: BTreeMap<String, Option<String>>) -> A
     tell(all)
 }
 
-fn rollback(host: &Host, service: &str, mut options: DeployOptions, restore_state: bool) -> Answered {
+/// Whatever waits in it for the record is done in the name of whoever asks.
+async fn rollback(host: &Host, service: String, mut options: DeployOptions, restore_state: bool) -> Answered {
     options.restore_state = restore_state;
-    tell(host.runtime.deployment_status(&host.runtime.rollback(service, options)?))
+    tell(host.runtime.deployment_status(&host.runtime.rollback(&service, options)?))
 }
 
 async fn state(host: &Host, service: String) -> Answered {
@@ -303,6 +309,8 @@ async fn start_service(host: &Host, service: String) -> Answered {
 
 async fn stop(host: &Host) -> Answered {
     let mut stopped = host.stopped.subscribe();
+    // A host that cannot record it is to be stopped all the same: that is the way out.
+    let _recorded = host.runtime.act("stop", None, "").await;
     host.stop.notify_one();
     let report = stopped.wait_for(Option::is_some).await.ok().and_then(|report| report.clone());
     tell(report)
@@ -402,6 +410,7 @@ fn status(host: &Host) -> Status {
         dead_letters_kept: kept.len(),
         durable_bytes: durable.map(|(bytes, _)| bytes),
         most_durable_bytes: durable.and_then(|(_, most)| most),
+        audit: host.runtime.audit(),
     }
 }
 
@@ -479,6 +488,12 @@ impl From<GrantError> for Refusal {
 
 impl From<ForgetError> for Refusal {
     fn from(error: ForgetError) -> Self {
+        Self::new(error.code(), &error).hinted(error.hint().as_ref())
+    }
+}
+
+impl From<Unrecorded> for Refusal {
+    fn from(error: Unrecorded) -> Self {
         Self::new(error.code(), &error).hinted(error.hint().as_ref())
     }
 }

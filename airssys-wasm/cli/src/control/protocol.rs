@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airssys_wasm::command::{PlanRefusal, Rollout, unique_map};
+use airssys_wasm::command::{AuditStatus, PlanRefusal, Rollout, unique_map};
 use airssys_wasm::deploy::MemoryHandover;
 use airssys_wasm::hint::Hint;
 use serde::{Deserialize, Serialize};
@@ -339,6 +339,9 @@ pub(crate) struct Status {
     pub(crate) durable_bytes: Option<u64>,
     /// None where there is no bound.
     pub(crate) most_durable_bytes: Option<u64>,
+    /// None where none is kept.
+    #[serde(default)]
+    pub(crate) audit: Option<AuditStatus>,
 }
 
 /// What a service, or one actor of it, remembered.

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use airssys_wasm::command::acting_for;
 use airssys_wasm::{Runtime, ShutdownReport};
 use serde_json::Value;
 use tokio::net::unix::OwnedWriteHalf;
@@ -91,7 +92,15 @@ async fn accept(host: Arc<Host>, listener: UnixListener) {
 }
 
 async fn serve(host: Arc<Host>, stream: UnixStream, connection: Connection) {
-    let user = stream.peer_cred().map(|cred| cred.uid());
+    let peer = stream.peer_cred();
+    let who = peer.as_ref().map_or_else(
+        |_| String::new(),
+        |cred| match cred.pid() {
+            Some(process) => format!("uid {}, process {process}", cred.uid()),
+            None => format!("uid {}", cred.uid()),
+        },
+    );
+    let user = peer.map(|cred| cred.uid());
     let (read, mut to) = stream.into_split();
     let mut lines = Lines::new(read);
     let welcome = match user {
@@ -125,7 +134,7 @@ async fn serve(host: Arc<Host>, stream: UnixStream, connection: Connection) {
         let reply = match request.map(|request: Request| (request.patience(), handle::work(&host, request))) {
             Ok((patience, Work::Answer(answer))) => tokio::select! {
                 biased;
-                reply = within(patience, answer) => reply,
+                reply = within(patience, acting_for(&who, answer)) => reply,
                 () = lines.gone() => return,
             },
             Ok((_, Work::Lines(Ok(feed)))) => match tell_all(feed, &mut lines, &mut to, &host).await {

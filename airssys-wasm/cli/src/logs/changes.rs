@@ -7,24 +7,23 @@ use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 
-use super::file::folder;
 use crate::output;
 
 /// How long to wait where the kernel does not tell, since too many are told already.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// What happens to the folder of a log from when this was made.
-pub(super) struct Changes(Option<OwnedFd>);
+pub(crate) struct Changes(Option<OwnedFd>);
 
 impl Changes {
-    /// Of the log in this data folder. Where that is not there yet, of the nearest folder above it that is.
-    pub(super) fn of(data: &Path) -> Self {
-        Self(watch(&folder(data)).ok())
+    /// Of this folder. Where that is not there yet, of the nearest folder above it that is.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self(watch(folder).ok())
     }
 
     /// Waits until something has happened there, whatever that is. False where nobody reads stdout any more before
     /// that.
-    pub(super) fn wait(self) -> bool {
+    pub(crate) fn wait(self) -> bool {
         match self.0 {
             Some(inotify) => !output::nobody_reads_before(&inotify),
             None => {

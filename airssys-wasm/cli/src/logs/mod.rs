@@ -1,7 +1,7 @@
 //! `airssys logs`: what guests said, and what the host did, from the file that a host keeps in its data folder. No host
 //! need run.
 
-mod changes;
+pub(crate) mod changes;
 mod error;
 mod file;
 mod keep;
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &Args) -> Result<(), LogsError> {
-    let mut changes = Changes::of(args.data.folder());
+    let mut changes = Changes::of(&file::folder(args.data.folder()));
     let mut follow = Follow::open(args.data.folder(), args.follow)?;
     let mut others = BTreeSet::new();
     let mut shown = Vec::new();
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<(), LogsError> {
             return Ok(());
         }
         // Before it is looked: what comes after that is a change.
-        changes = Changes::of(args.data.folder());
+        changes = Changes::of(&file::folder(args.data.folder()));
         let mut shown = Vec::new();
         follow.take(|line| shown.extend(is_wanted(args, &line).then(|| text(args, &line))))?;
         if !print_lines(&shown).map_err(LogsError::Output)? {

@@ -129,7 +129,8 @@ fn level(what: &Happening) -> &'static str {
         | Happening::SetAside { .. }
         | Happening::DeadLetter { .. }
         | Happening::Denied { .. }
-        | Happening::LimitReached { .. } => "warn",
+        | Happening::LimitReached { .. }
+        | Happening::Audit { .. } => "warn",
         _ => "info",
     }
 }

@@ -36,7 +36,7 @@ use crate::listener::{Bound, Ready};
 use crate::schema::ChangeMode;
 use crate::settings::Keeping;
 use crate::state::durable::{ServiceStates, StateError, StateFile};
-use crate::topology::ServiceNode;
+use crate::topology::{Auditing, ServiceNode};
 
 /// How long it waits before it looks again whether something has come to rest.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
@@ -305,6 +305,9 @@ impl<'a> Steps<'a> {
         let (actual, target) = (&self.hosted.actual, &self.change.target);
         actual.mesh.set(&target.settings.mesh);
         actual.mesh.stack.limit(&target.quotas, target.uses_of_quotas());
+        if let Some(audit) = &self.hosted.audit {
+            audit.set_required(target.settings.audit == Auditing::Required);
+        }
         actual.engines.set_baseline_from(target.settings.baseline_from);
         if let Some(journal) = actual.journal() {
             journal.budget().set_most(target.settings.durable_bytes);
