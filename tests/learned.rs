@@ -203,3 +203,23 @@ async fn a_grant_that_nobody_used_is_named_until_somebody_does() {
     assert_eq!(unused(), ["a send **", "a publish t", "a http GET http://a/"]);
     mesh.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_is_used_stays_and_one_that_is_not_goes() {
+    let disk = tempfile::tempdir().unwrap();
+    std::fs::write(disk.path().join("told"), "what is there").unwrap();
+    let host = disk.path().to_str().unwrap();
+    let topology = format!(
+        "name = \"m\"\n[[service]]\nname = \"reader\"\nrelease = \"@prober\"\n\
+         [service.grants.files]\n\"/in\" = {{ host = {host:?}, access = \"read\" }}\n\
+         [[service]]\nname = \"other\"\nrelease = \"@prober\"\n\
+         [service.grants.files]\n\"/in\" = {{ host = {host:?}, access = \"read\" }}\n",
+    );
+    let mesh = Mesh::try_start(&topology, Runtime::builder().learn()).await.unwrap();
+    mesh.ok("reader", &Command::ReadFile("/in/told".into())).await;
+    mesh.ok("other", &Command::Count).await;
+    let learned = mesh.runtime.learned().unwrap();
+    assert!(of(&learned, "reader").line.contains("\"/in\""), "{learned:?}");
+    assert!(!learned.iter().any(|one| one.service == "other" && one.line.contains("\"/in\"")), "{learned:?}");
+    mesh.stop().await;
+}

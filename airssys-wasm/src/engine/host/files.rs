@@ -58,6 +58,7 @@ macro_rules! with_room {
 impl preopens::Host for Guest {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let folders = self.filesystem().get_directories()?;
+        self.turn.identity.terms.policy.note_folders();
         for (folder, name) in &folders {
             self.names.granted(folder, name);
             if let Some(quota) = self.granted(name) {
