@@ -36,6 +36,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
             if !guest.has_room(1) {
                 return Ok((Err(SocketError::NewSocketLimit),));
             }
+            guest.tell_of_no_sockets("a TCP socket");
             answer::<Resource<TcpSocket>, _>(guest.sockets().create_tcp_socket(family))
         },
     )?;
@@ -47,6 +48,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
                 if !guest.has_room(1) {
                     return Ok((Err(SocketError::NewSocketLimit),));
                 }
+                guest.tell_of_no_sockets("a UDP socket");
                 answer::<Resource<UdpSocket>, _>(guest.sockets().create_udp_socket(family).await)
             })
         },
@@ -88,6 +90,19 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         },
     )
 }
+
+impl Guest {
+    /// Tells that a socket is denied where none is granted: none is made then, so nothing is known of an address.
+    pub(in crate::engine) fn tell_of_no_sockets(&self, socket: &str) {
+        let identity = &self.turn.identity;
+        if !identity.terms.policy.has_sockets() {
+            identity.denied(Operation::SocketConnect, socket, NO_SOCKETS);
+        }
+    }
+}
+
+/// Why no socket is made.
+const NO_SOCKETS: &str = "no sockets are granted";
 
 /// Why nobody looks a name up.
 pub(in crate::engine) const NO_LOOKUPS: &str = "no service looks names up itself";

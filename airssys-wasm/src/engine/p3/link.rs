@@ -54,6 +54,7 @@ fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
         if !guest.has_room(1) {
             return Ok((Err(ErrorCode::OutOfMemory),));
         }
+        guest.tell_of_no_sockets("a TCP socket");
         answer::<Resource<TcpSocket>, _>(HostTcpSocket::create(&mut guest.sockets(), family))
     })?;
     types.func_wrap_async("[static]udp-socket.create", |mut store, (family,): (IpAddressFamily,)| {
@@ -62,6 +63,7 @@ fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
             if !guest.has_room(1) {
                 return Ok((Err(ErrorCode::OutOfMemory),));
             }
+            guest.tell_of_no_sockets("a UDP socket");
             answer::<Resource<UdpSocket>, _>(HostUdpSocket::create(&mut guest.sockets(), family).await)
         })
     })?;
