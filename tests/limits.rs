@@ -153,8 +153,13 @@ async fn the_sync_lane_survives_the_largest_stack_that_it_may_have() {
     std::fs::write(folder.path().join("a.toml"), manifest).unwrap();
     let topology = put(&folder, &deep(u32::MAX), "");
     let runtime = Runtime::builder().start(&topology).await.unwrap();
-    for _ in 0..3 {
-        assert_eq!(crash(&runtime).await.code(), "stack-overflow");
+    let mut overflows = 0;
+    while overflows < 3 {
+        match crash(&runtime).await.code() {
+            "stack-overflow" => overflows += 1,
+            // A turn there has one tick of time, which may be over before the stack is where the machine is busy.
+            other => assert_eq!(other, "budget"),
+        }
     }
     runtime.shutdown().await;
 }
