@@ -133,7 +133,7 @@ fn the_snoop_was_denied_everything(snoop: &[Attempt]) {
             ("write to /tmp", Verdict::Nothing),
             ("read $HOME", Verdict::Nothing),
             ("connect to 127.0.0.1:22", Verdict::Denied),
-            ("look up example.com", Verdict::Nothing),
+            ("look up example.com", Verdict::Denied),
         ],
         "{snoop:?}"
     );

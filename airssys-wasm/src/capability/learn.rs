@@ -53,8 +53,10 @@ fn smallest(requests: &Requests, before: &Grants, seen: &[(Kind, Box<str>)]) -> 
             grants.environment.insert(name.clone(), given.what.clone().into());
         }
     }
-    for (guest, file) in before.files.iter().filter(|(_, file)| file.mark.is_used()) {
-        grants.files.insert(guest.clone(), super::FileGrant { mark: Mark::default(), ..file.clone() });
+    for (guest, file) in &before.files {
+        if is_seen(Kind::Files, guest) {
+            grants.files.insert(guest.clone(), super::FileGrant { mark: Mark::default(), ..file.clone() });
+        }
     }
     for kind in Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Environment | Kind::Files)) {
         let targets = seen.iter().filter(|(of, _)| *of == kind).map(|(_, target)| &**target);

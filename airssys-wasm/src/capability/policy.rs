@@ -195,11 +195,14 @@ impl Policy {
         all.map(|(name, given)| (name.as_str(), given))
     }
 
-    /// Notes that a guest asks for its folders: all of them at once, and what it opens there are files.
+    /// Notes that a guest asks for its folders: all of them at once, so nobody knows which one was wanted.
     pub(crate) fn note_folders(&self) {
         let asked_for = self.grants.files.iter().filter(|(guest, _)| self.requests.files.contains_key(*guest));
-        for (_, given) in asked_for.filter(|(_, given)| !given.mark.is_revoked()) {
+        for (guest, given) in asked_for.filter(|(_, given)| !given.mark.is_revoked()) {
             given.mark.note_use();
+            if let Some(tally) = self.grants.tally.of(Kind::Files) {
+                let _granted = tally.lets(Kind::Files, guest, true);
+            }
         }
     }
 
