@@ -42,6 +42,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
+use std::time::Duration;
 
 use airssys_wasm::command::Lane;
 use tempfile::TempDir;
@@ -239,6 +240,9 @@ async fn measure(bench: &Bench, names: &[String]) -> Vec<Row> {
     for group in GROUPS.iter().filter(|group| concerned(group.name)) {
         eprintln!("{} ...", group.name);
         rows.extend((group.measure)(bench).await.into_iter().filter(|row| wanted(&row.name)));
+        // What a group's engines had of the kernel's mappings is given back when the last task lets go of them, a
+        // moment after their mesh has stopped. Pools of the next group are no larger than what is left.
+        tokio::time::sleep(Duration::from_millis(times(1_000) as u64)).await;
     }
     rows
 }
