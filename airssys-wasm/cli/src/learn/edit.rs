@@ -92,7 +92,9 @@ fn exchanged(lines: &[&str], (from, to): (usize, usize), new: &Table) -> Option<
         }
         let is_key = |key: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']));
         let is_entry = !in_grants && !line.starts_with('[');
-        if in_grants && !line.is_empty() || is_entry && is_key("grants") {
+        // A comment stays: it may be about what comes next.
+        let is_of_grants = in_grants && !line.is_empty() && !line.starts_with('#');
+        if is_of_grants || is_entry && is_key("grants") {
             hunks.push(Hunk { at, gone: after - at, new: Vec::new() });
         } else if is_entry && is_key("name") && place.is_none() {
             place = Some(after);
@@ -197,7 +199,10 @@ memory = "2MiB"
 [[service]]
 name = "bare"
 release = "bare.wasm"
+[service.grants]
+send = ["x"]
 
+# Two at once.
 [[service]]
 release = "none.wasm"
 name = "none"
@@ -229,6 +234,8 @@ grants.call = ["b"]
                 "-[service.grants.files]",
                 "-\"/in\" = { host = \"in\" }",
                 "+grants = { publish = [\"t\"] }",
+                "-[service.grants]",
+                "-send = [\"x\"]",
                 "-grants.send = [\"a\"]",
                 "-grants.call = [\"b\"]",
             ]
