@@ -86,8 +86,9 @@ async fn what_is_revoked_in_the_middle_of_a_turn_is_refused_from_there_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_expires_within_a_turn_is_refused_from_there_on() {
-    // Long enough for ten turns to begin; nothing depends on how long: the turns wait until it has come.
-    let soon = at(8);
+    // Long enough for a mesh to start and ten turns to begin, also where the guest is yet to be compiled on a busy
+    // machine; nothing else depends on how long: the turns wait until it has come.
+    let soon = at(20);
     let waiting = Waiting::start(|world, of| {
         let granted = world.granted(of);
         match of.key {
