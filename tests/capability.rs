@@ -321,10 +321,10 @@ pub(super) fn at(seconds: u64) -> String {
     humantime::format_rfc3339_seconds(SystemTime::now() + Duration::from_secs(seconds)).to_string()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_granted_is_refused_told_once_and_happens_nowhere() {
+/// Asserts that with these lines of its service each row is refused, told once, and happens nowhere.
+async fn all_are_refused(lines: impl Fn(&World, &Capability) -> String) {
     let world = World::new().await;
-    let mesh = world.mesh(&guest("reacher"), |_| String::new()).await;
+    let mesh = world.mesh(&guest("reacher"), |of| lines(&world, of)).await;
     let denials = Denials::of(&mesh);
     for of in &ALL {
         let came = reached(&world, &mesh, of).await;
@@ -333,6 +333,11 @@ async fn what_is_not_granted_is_refused_told_once_and_happens_nowhere() {
     }
     assert_told(&denials.counted(&mesh).await, |_| 1);
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_granted_is_refused_told_once_and_happens_nowhere() {
+    all_are_refused(|_, _| String::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -353,16 +358,7 @@ async fn what_is_granted_happens() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_granted_more_narrowly_is_refused() {
-    let world = World::new().await;
-    let mesh = world.mesh(&guest("reacher"), |of| format!("grants = {{ {} }}", world.narrower(of))).await;
-    let denials = Denials::of(&mesh);
-    for of in &ALL {
-        let came = reached(&world, &mesh, of).await;
-        assert!(is_refusal(of, &came), "{}: {came}", of.name);
-        assert!(!world.happened(of, &mesh), "{}", of.name);
-    }
-    assert_told(&denials.counted(&mesh).await, |_| 1);
-    mesh.stop().await;
+    all_are_refused(|world, of| format!("grants = {{ {} }}", world.narrower(of))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
