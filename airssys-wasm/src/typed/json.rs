@@ -25,7 +25,8 @@ pub(crate) enum NoJson {
 /// [`NoJson`].
 pub(crate) fn arguments_of_json(function: &FunctionType, text: &str) -> Result<Bytes, NoJson> {
     let json = parse::parse(text).map_err(|error| {
-        let (line, column, detail) = (error.line(), error.column(), error.to_string());
+        // What stands first in a line, serde_json counts as 0.
+        let (line, column, detail) = (error.line(), error.column().max(1), error.to_string());
         // It says where as well.
         let detail = detail.split(" at line ").next().unwrap_or_default().to_owned();
         NoJson::Text { line, column, detail }
