@@ -17,6 +17,8 @@ mod dev;
 mod events;
 #[path = "cli/forget.rs"]
 mod forget;
+#[path = "cli/fuzzed.rs"]
+mod fuzzed;
 #[path = "cli/grants.rs"]
 mod grants;
 #[path = "cli/http.rs"]

@@ -25,6 +25,7 @@ mod folders;
 mod foreign;
 mod forget;
 mod fused;
+mod fuzz;
 mod gates;
 mod handles;
 mod handover;

@@ -10,6 +10,7 @@ mod clients;
 mod debian;
 mod demo;
 mod error;
+mod fuzz;
 mod guests;
 mod javascript;
 mod language;
@@ -36,6 +37,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo --web [--port N]     build examples/web, optimised, and serve it to a browser (N: default 8080)
   test                      every check and every test
   soak [--rounds N]         the test of isolation with N rounds of each attack (default 10000)
+  fuzz [--seconds N] [NAME]...
+                            the targets of tests/fuzz under libFuzzer, each for N seconds (default 60; NAME: a target, or
+                            control for the control socket and dumps)
   guests [--profile NAME]   build the guests of tests and examples; installs the guest toolchains where they are missing
                             (NAME: the cargo profile of the airssys command that builds them; default dev)
   bench [--wasi-0-3] [--json FILE] [--rounds N] [--check] [NAME]...
@@ -66,6 +70,8 @@ fn run(arguments: &[&str]) -> Result<(), Error> {
         ["test"] => test::run(),
         ["soak"] => soak::run(soak::ROUNDS),
         ["soak", "--rounds", rounds] => soak::run(rounds.parse().map_err(|_| Error::Usage)?),
+        ["fuzz", "--seconds", seconds, names @ ..] => fuzz::run(seconds.parse().map_err(|_| Error::Usage)?, names),
+        ["fuzz", names @ ..] => fuzz::run(fuzz::SECONDS, names),
         ["guests"] => guests::build("dev").map(drop),
         ["guests", "--profile", profile] => guests::build(profile).map(drop),
         ["bench", rest @ ..] => bench::run(rest),
