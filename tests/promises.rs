@@ -20,6 +20,7 @@ mod dispatch;
 mod door;
 mod doors;
 mod durable;
+mod escape;
 mod events;
 mod folders;
 mod foreign;

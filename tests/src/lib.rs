@@ -210,6 +210,7 @@ pub fn with_guests(topology: &str) -> String {
         "till",
         "visits",
         "prober",
+        "reacher",
         "echo-wasi",
         "filter",
         "echo",
