@@ -57,7 +57,7 @@ use serde_json::{Value, json};
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 46] = [
+const SUBCOMMANDS: [&str; 49] = [
     "new",
     "build",
     "inspect",
@@ -97,6 +97,9 @@ const SUBCOMMANDS: [&str; 46] = [
     "events",
     "watch",
     "top",
+    "log",
+    "log list",
+    "log level",
     "logs",
     "audit",
     "audit show",

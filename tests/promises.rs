@@ -38,6 +38,7 @@ mod keyed_schema;
 mod languages;
 mod learned;
 mod libraries;
+mod logger;
 mod mesh;
 mod no_deadlock;
 mod npm;

@@ -6,7 +6,7 @@
 pub use crate::actor::Rehearsed;
 pub use crate::apply::{
     ApplyPlan, Capability, ChangeMode, ChangedKey, Checked, CutOff, Difference, Fate, GrantError, InForce, Learned,
-    Subject, Unused, damage, forget, in_force, needed, put_in_force,
+    LogError, Subject, Unused, damage, forget, in_force, needed, put_in_force,
 };
 pub use crate::audit::{
     AuditError, AuditFault, AuditHead, AuditKind, AuditLine, AuditLines, AuditStatus, NoSuchAuditKind, RawLine, Record,
@@ -35,7 +35,9 @@ pub use crate::error::handle::{DeadHandle, HandleDeath};
 pub use crate::events::event::NoSuchKind;
 pub use crate::hint::act::Act;
 pub use crate::limits::{Amount, Limits, OutOfRange};
+pub use crate::lines::{Lines, Taken, write_patiently};
 pub use crate::listener::ListenError;
+pub use crate::logger::{LogLevel, LogStatus, LogTo, guests_are_on_console};
 pub use crate::registry::adapt::Adapted;
 pub use crate::registry::fuse::Part;
 pub use crate::registry::inspected::Inspected;

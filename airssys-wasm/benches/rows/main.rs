@@ -25,6 +25,7 @@ mod fused;
 mod host;
 mod http;
 mod languages;
+mod log;
 mod many;
 mod measure;
 mod memory;
@@ -141,6 +142,7 @@ const GROUPS: &[Group] = &[
     Group { name: "serve", measure: |bench| Box::pin(serve::rows(bench)) },
     Group { name: "decide", measure: |bench| Box::pin(decide::rows(bench)) },
     Group { name: "audit", measure: |bench| Box::pin(audit::rows(bench)) },
+    Group { name: "log", measure: |bench| Box::pin(log::rows(bench)) },
     Group { name: "durable", measure: |bench| Box::pin(durable::rows(bench)) },
     Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
     Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },

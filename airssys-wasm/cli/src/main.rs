@@ -16,7 +16,6 @@ mod explain;
 mod inspect;
 mod keygen;
 mod learn;
-mod lines;
 mod logs;
 mod new;
 mod output;
@@ -74,6 +73,7 @@ enum Command {
     Watch(ask::watch::Args),
     Events(ask::events::Args),
     Top(ask::top::Args),
+    Log(ask::log::Args),
     Logs(logs::Args),
     Audit(audit::Args),
     Start(ask::start::Args),
@@ -128,6 +128,7 @@ fn command() -> ExitCode {
         Command::Watch(args) => ask::watch::run(&args).map_err(Into::into),
         Command::Events(args) => ask::events::run(&args).map_err(Into::into),
         Command::Top(args) => ask::top::run(&args).map_err(Into::into),
+        Command::Log(args) => ask::log::run(&args).map_err(Into::into),
         Command::Logs(args) => logs::run(&args).map_err(Into::into),
         Command::Audit(args) => audit::run(&args).map_err(Into::into),
         Command::Start(args) => ask::start::run(&args).map_err(Into::into),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::capability::Grants;
 use crate::limits::Limits;
 use crate::listener::settings::{Listening, Route};
+use crate::logger::LogSettings;
 use crate::rate::Rate;
 use crate::schema::{ChangeMode, Schema};
 use crate::settings::{Keeping, Multiplicity};
@@ -29,6 +30,8 @@ pub enum Subject {
     Listener,
     /// A quota.
     Quota,
+    /// A log.
+    Log,
 }
 
 /// What happened to it.
@@ -116,6 +119,7 @@ pub(crate) fn differences_with(
     }
     found.extend(listeners(&from.listeners, &to.listeners));
     found.extend(quotas(&from.quotas, &to.quotas));
+    found.extend(logs(&from.logs, &to.logs));
     let gone = before.in_order.iter().filter(|(name, entry)| {
         after.get(name).is_none_or(|now| std::mem::discriminant(now.node) != std::mem::discriminant(entry.node))
     });
@@ -160,6 +164,18 @@ fn quotas(from: &[Rate], to: &[Rate]) -> Vec<Difference> {
     });
     let gone = from.iter().filter(|before| find(to, &before.name).is_none());
     let gone = gone.map(|before| simple(Subject::Quota, &before.name, Fate::Removed, Vec::new()));
+    each.chain(gone).collect()
+}
+
+/// Logs are known by their names. One that goes elsewhere goes on from its next line.
+fn logs(from: &[LogSettings], to: &[LogSettings]) -> Vec<Difference> {
+    let find = |all: &'_ [LogSettings], name: &str| all.iter().find(|other| other.name == name).map(Schema::table);
+    let each = to.iter().filter_map(|after| match find(from, &after.name) {
+        None => Some(simple(Subject::Log, &after.name, Fate::Added, Vec::new())),
+        Some(before) => changed(Subject::Log, &after.name, compared(&before, &after.table(), |_| ChangeMode::InPlace)),
+    });
+    let gone = from.iter().filter(|before| find(to, &before.name).is_none());
+    let gone = gone.map(|before| simple(Subject::Log, &before.name, Fate::Removed, Vec::new()));
     each.chain(gone).collect()
 }
 

@@ -61,6 +61,8 @@ impl Hosted {
             // It waits for the disk; a panic there leaves the rest unwritten, and there is nobody to tell.
             let _written = crate::blocking::spawn(move || audit.end()).await;
         }
+        let logger = Arc::clone(&self.actual.mesh.stack.logger);
+        let _written = crate::blocking::spawn(move || logger.end()).await;
         let nothing_ran = ShutdownReport { killed: Vec::new(), unresponsive: Vec::new(), took: Default::default() };
         report.unwrap_or(nothing_ran)
     }

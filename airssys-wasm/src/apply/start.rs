@@ -29,6 +29,7 @@ use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, made_wires, ung
 use crate::engine::{Engines, EnginesSettings, Template};
 use crate::events::{Events, text};
 use crate::listener::Ready;
+use crate::logger::Clock;
 use crate::middleware::{Layer, Stack};
 use crate::registry::log::{Key, Log};
 use crate::router::Mesh;
@@ -49,6 +50,8 @@ pub(crate) struct StartOptions {
     pub(crate) events: Arc<Events>,
     /// How guests' HTTP requests reach others.
     pub(crate) client: ClientSettings,
+    /// Another clock than the system's for logs.
+    pub(crate) log_clock: Option<Clock>,
 }
 
 impl Default for StartOptions {
@@ -63,6 +66,7 @@ impl Default for StartOptions {
             learn: false,
             events: Events::new(events, event_bytes),
             client: ClientSettings::default(),
+            log_clock: None,
         }
     }
 }
@@ -228,6 +232,10 @@ async fn begin(
     options.events.resize(of_mesh.events, of_mesh.event_bytes);
     let stack = Stack::new(options.layers, &options.events);
     stack.limit(&target.quotas, target.uses_of_quotas());
+    if let Some(clock) = options.log_clock {
+        stack.logger.set_clock(clock);
+    }
+    stack.log(&target.logs);
     let client = Client::new(options.client);
     let stack = match &audit {
         Some(audit) => stack.refusing(audit.refusing()),

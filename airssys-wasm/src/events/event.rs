@@ -224,6 +224,15 @@ pub enum Happening {
         /// More about it.
         detail: String,
     },
+    /// A log of the topology cannot be written, or can again; or lines of it are missing.
+    Log {
+        /// Its name.
+        log: String,
+        /// `broken`, `mended` or `lost`.
+        state: String,
+        /// More about it.
+        detail: String,
+    },
 }
 
 /// What kind of event it is.
@@ -270,10 +279,12 @@ pub enum Kind {
     LimitReached,
     /// [`Happening::Audit`].
     Audit,
+    /// [`Happening::Log`].
+    Log,
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-pub(super) const KINDS: [(Kind, &str, &str); 15] = [
+pub(super) const KINDS: [(Kind, &str, &str); 16] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (
@@ -297,6 +308,7 @@ pub(super) const KINDS: [(Kind, &str, &str); 15] = [
     (Kind::Denied, "denied", "a service wanted to do what it was not granted"),
     (Kind::LimitReached, "limit-reached", "a limit was reached; once a second at most for one limit of one service"),
     (Kind::Audit, "audit", "the audit cannot be written, or can again, or something of it is missing"),
+    (Kind::Log, "log", "a log of the topology cannot be written, or can again, or lines of it are missing"),
 ];
 
 impl Kind {
@@ -368,6 +380,7 @@ impl Happening {
             Self::Denied { .. } => Kind::Denied,
             Self::LimitReached { .. } => Kind::LimitReached,
             Self::Audit { .. } => Kind::Audit,
+            Self::Log { .. } => Kind::Log,
         }
     }
 
@@ -393,6 +406,7 @@ impl Happening {
             }
             Self::LimitReached { limit, detail, .. } => limit.len() + detail.len(),
             Self::Audit { state, detail } => state.len() + detail.len(),
+            Self::Log { log, state, detail } => log.len() + state.len() + detail.len(),
         }
     }
 }
@@ -446,6 +460,7 @@ impl Display for Happening {
             Self::LimitReached { limit, detail, times: 1 } => write!(f, "`{limit}`: {detail}"),
             Self::LimitReached { limit, detail, times } => write!(f, "`{limit}`, {times} times: {detail}"),
             Self::Audit { detail, .. } => f.write_str(detail),
+            Self::Log { log, detail, .. } => write!(f, "`{log}`: {detail}"),
         }
     }
 }

@@ -34,6 +34,7 @@ mod deadline;
 mod denial;
 mod later;
 mod limit;
+mod log;
 mod metrics;
 mod passage;
 mod placed;
@@ -55,6 +56,7 @@ pub(crate) use deadline::Deadline;
 pub(crate) use denial::deny;
 pub(crate) use later::Later;
 pub(crate) use limit::RateLimit;
+pub(crate) use log::Log;
 pub(crate) use metrics::{Metrics, Recorder};
 pub(crate) use passage::{Entered, Entry, Outcome, Passage, Patience, Settled};
 pub(crate) use placed::Placed;
@@ -64,6 +66,7 @@ use crate::address::Address;
 use crate::capability::Policy;
 use crate::error::CallError;
 use crate::events::Events;
+use crate::logger::{LogSettings, Logger};
 use crate::message::Answer;
 use crate::rate::Rate;
 use crate::typed::FunctionType;
@@ -131,6 +134,8 @@ pub struct Context<'a> {
     pub also: Option<&'a str>,
     /// How many bytes it asks for at most, where it is read; what is written or sent is the body.
     pub wants_bytes: u64,
+    /// How many its body has, where a log is about it.
+    pub(crate) carries: u64,
     /// The function that is called, where it is called by its own type.
     pub(crate) function: Option<&'a FunctionType>,
     /// Where the target counts its messages; none for a topic.
@@ -164,6 +169,7 @@ impl<'a> Context<'a> {
             target,
             also: None,
             wants_bytes: 0,
+            carries: 0,
             function: None,
             metrics: None,
             deadline: None,
@@ -345,8 +351,8 @@ pub trait Layer: Send + Sync + 'static {
     /// Its name in logs and errors.
     fn name(&self) -> &'static str;
 
-    /// Its place: higher comes first. The built-in ones are at 1000 (authorize), 900 (deadline), 800 (metrics), 750
-    /// (quota) and 700 (trace).
+    /// Its place: higher comes first. The built-in ones are at 1100 (log), 1000 (authorize), 900 (deadline), 800
+    /// (metrics), 750 (quota) and 700 (trace).
     fn priority(&self) -> i32;
 
     /// What it is asked about. By default messages, and what is done with topics and children:
@@ -378,6 +384,9 @@ pub(crate) struct Stack {
     wanted: AtomicU64,
     /// That of quotas, which is one of them.
     limit: Arc<RateLimit>,
+    /// That of logs, which is another one, and the logs themselves.
+    log: Arc<Log>,
+    pub(crate) logger: Arc<Logger>,
     /// Whether there are others than the built-in layers, which never ask for a retry.
     extended: bool,
     /// Whether the mesh is over, so that nobody waits for a layer any more.
@@ -392,7 +401,10 @@ impl Stack {
     /// The built-in layers and these; what they deny is told there.
     pub(crate) fn new(extra: Vec<Arc<dyn Layer>>, events: &Arc<Events>) -> Self {
         let limit = Arc::new(RateLimit::new(events));
-        let built_in: [Arc<dyn Layer>; 5] = [
+        let log = Arc::new(Log(log::logger(events)));
+        let built_in: [Arc<dyn Layer>; 6] = [
+            // What becomes of it, whoever turns it away? Nothing applies where no log is about it.
+            Arc::clone(&log) as Arc<dyn Layer>,
             // Before anything else sees it: is it allowed at all?
             Arc::new(Authorize { events: Arc::clone(events) }),
             // Does anybody still want it?
@@ -413,6 +425,8 @@ impl Stack {
             layers: layers.into(),
             wanted: AtomicU64::default(),
             limit,
+            logger: Arc::clone(&log.0),
+            log,
             extended,
             closed: watch::Sender::new(false),
             refusing: Arc::default(),
@@ -424,9 +438,17 @@ impl Stack {
 
     /// Puts quotas in force, each for the services that use it: pairs of both names.
     pub(crate) fn limit<'a>(&self, quotas: &[Rate], uses: impl Iterator<Item = (&'a str, &'a str)>) {
-        let about = self.limit.put(quotas, uses);
-        let of_quotas = self.layers.iter().filter(|layer| layer.is(&self.limit));
-        of_quotas.for_each(|layer| layer.apply_to(about));
+        self.apply_to(&self.limit, self.limit.put(quotas, uses));
+    }
+
+    /// Puts logs in force.
+    pub(crate) fn log(&self, logs: &[LogSettings]) {
+        self.apply_to(&self.log, self.logger.put(logs));
+    }
+
+    fn apply_to<L: Layer>(&self, layer: &Arc<L>, about: Operations) {
+        let these = self.layers.iter().filter(|placed| placed.is(layer));
+        these.for_each(|placed| placed.apply_to(about));
         self.look();
     }
 

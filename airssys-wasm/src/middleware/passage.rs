@@ -37,6 +37,7 @@ pub(crate) struct Entry {
     operation: Operation,
     needs: Operations,
     wants_bytes: u64,
+    carries: u64,
     when: Option<Instant>,
     attributes: BTreeMap<&'static str, Box<str>>,
     depth: usize,
@@ -285,6 +286,7 @@ impl<'a> Passage<'a> {
             operation: self.context.operation,
             needs: self.context.needs,
             wants_bytes: self.context.wants_bytes,
+            carries: self.context.carries,
             when: self.context.when,
             attributes: std::mem::take(&mut self.context.attributes),
             depth: std::mem::replace(&mut self.depth, 0),
@@ -311,9 +313,9 @@ impl Entry {
         metrics: Option<&'a Metrics>,
         trace: u64,
     ) -> Passage<'a> {
-        let Self { operation, needs, wants_bytes, when, attributes, depth } = self;
+        let Self { operation, needs, wants_bytes, carries, when, attributes, depth } = self;
         let mut context = Context::new(who, operation, target);
-        (context.needs, context.wants_bytes) = (needs, wants_bytes);
+        (context.needs, context.wants_bytes, context.carries) = (needs, wants_bytes, carries);
         (context.metrics, context.trace, context.when, context.attributes) = (metrics, trace, when, attributes);
         context.let_on = true;
         let mut passage = Passage::new(stack, context);

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::Runtime;
 use crate::apply::{self, Checked, RuntimeError, StartOptions};
@@ -261,6 +262,19 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn max_instances(mut self, most: usize) -> Self {
         self.options.engines.max_instances = Some(most);
+        self
+    }
+
+    /// Has logs go by this clock, by which they put their files aside as well.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let _builder = airssys_wasm::Runtime::builder().log_clock(|| std::time::UNIX_EPOCH);
+    /// ```
+    #[must_use]
+    pub fn log_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.options.log_clock = Some(Box::new(now));
         self
     }
 

@@ -11,11 +11,12 @@ use bytes::Bytes;
 
 use super::Runtime;
 use crate::apply::{
-    Act, Applied, ApplyError, ApplyPlan, Capability, GrantError, InvokeError, Learned, Unused, Written,
+    Act, Applied, ApplyError, ApplyPlan, Capability, GrantError, InvokeError, Learned, LogError, Unused, Written,
 };
 use crate::audit::{AuditStatus, Unrecorded};
 use crate::capability::why::Why;
 use crate::deploy::{DeployError, DeployOptions, Deployment, Ended, Plan, Recovery, Ungranted};
+use crate::logger::{LogLevel, LogStatus};
 use crate::message::{Answer, DeadLetter, To};
 use crate::registry::Release;
 use crate::router::Caller;
@@ -613,6 +614,52 @@ impl Runtime {
     #[must_use]
     pub fn audit(&self) -> Option<AuditStatus> {
         self.hosted.audit.as_ref().map(|audit| audit.status())
+    }
+
+    /// How the logs of the topology are.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// assert_eq!(runtime.logs()[0].name, "tracing");
+    /// # Ok(()) });
+    /// ```
+    #[must_use]
+    pub fn logs(&self) -> Vec<LogStatus> {
+        self.hosted.logs()
+    }
+
+    /// Says how much a line must matter to be in a log from now on: each, or those of one service. It is the topology
+    /// in force that changes. None where it is so already.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("", async |runtime, _| {
+    /// use airssys_wasm::command::LogLevel;
+    /// use airssys_wasm::deploy::DeployOptions;
+    ///
+    /// let options = DeployOptions::default();
+    /// assert!(runtime.set_log("tracing", Some("echo"), LogLevel::Warn, options).await?.is_some());
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`LogError`]. It is as before.
+    pub async fn set_log(
+        &self,
+        log: &str,
+        service: Option<&str>,
+        level: LogLevel,
+        options: DeployOptions,
+    ) -> Result<Option<Applied>, LogError> {
+        let act = service.map_or_else(|| Act::new("log"), |service| Act::on("log", service));
+        let act = act.to(format_args!("{log} {level}"));
+        self.hosted.acting(act, self.hosted.set_log(log, service, level, options)).await
     }
 
     /// Records what an operator is about to do that is no function of its own.

@@ -8,6 +8,7 @@ use super::tree::{RootSpec, ServiceNode, SupervisorNode, TopologySettings};
 use crate::capability::{FileGrant, Grants};
 use crate::limits::{FOLDER_BYTES, Limits};
 use crate::listener::settings::{Listening, Route, RouteKey};
+use crate::logger::LogSettings;
 use crate::rate::Rate;
 use crate::schema::{ChangeMode, Key, Schema, markdown, size_text};
 use crate::settings::{KeyedRules, MailboxShape, SpawnedRules};
@@ -31,6 +32,8 @@ const TOP: &[Key] = keys! {
     "role": "list of tables", "none", "grants that services have in common, each `[[role]]`";
     "service": "list of tables", "none", "the services, each `[[service]]`";
     "quota": "list of tables", "none", "what services may send and do in a second, each `[[quota]]`";
+    "log": "list of tables", "none: what guests say goes to `tracing`",
+        "where lines go that guests log, and what they do, each `[[log]]`: see [logs](logging.md)";
     "http": "list of tables", "none", "where requests of HTTP are taken, each `[[http]]`: see [HTTP](http.md)";
 };
 
@@ -80,6 +83,7 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("### `spawned`", of::<SpawnedRules>()),
         ("### `wires`", told(Wire::KEYS)),
         ("## `[[quota]]`", told(Rate::KEYS)),
+        ("## `[[log]]`", told(LogSettings::KEYS)),
         ("## `[[http]]`", of::<Listening>()),
         ("### `[[http.route]]`", told(Route::KEYS)),
         ("### `key` of a route", told(RouteKey::KEYS)),

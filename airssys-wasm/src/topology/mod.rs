@@ -8,6 +8,7 @@ pub(crate) mod folders;
 mod grants;
 pub(crate) mod keys;
 mod listeners;
+mod logs;
 mod most;
 mod names;
 mod quotas;

@@ -31,6 +31,8 @@ pub(crate) enum Whose {
     Listener(String),
     /// The quota of this name.
     Quota(String),
+    /// The log of this name.
+    Log(String),
 }
 
 /// Finds the first number of a topology that is outside of its range.
@@ -39,6 +41,7 @@ pub(crate) fn check(topology: &Topology) -> Result<(), RangeError> {
     all(&Whose::Root, &topology.root)?;
     topology.children.iter().try_for_each(node)?;
     topology.quotas.iter().try_for_each(|quota| all(&Whose::Quota(quota.name.clone()), quota))?;
+    topology.logs.iter().try_for_each(|log| all(&Whose::Log(log.name.clone()), log))?;
     let mut listeners = topology.listeners.iter();
     listeners.try_for_each(|listening| all(&Whose::Listener(listening.listen.to_string()), listening))
 }
@@ -70,13 +73,16 @@ impl RangeError {
         let tables: Vec<&str> = match &self.whose {
             Whose::Settings => vec!["settings"],
             Whose::Root => vec!["root"],
-            Whose::Supervisor(_) | Whose::Service(_) | Whose::Listener(_) | Whose::Quota(_) => Vec::new(),
+            Whose::Supervisor(_) | Whose::Service(_) | Whose::Listener(_) | Whose::Quota(_) | Whose::Log(_) => {
+                Vec::new()
+            }
         };
         let named = match &self.whose {
             Whose::Settings | Whose::Root => None,
             Whose::Supervisor(name) => Some(("supervisor", "name", name.as_str())),
             Whose::Service(name) => Some(("service", "name", name.as_str())),
             Whose::Quota(name) => Some(("quota", "name", name.as_str())),
+            Whose::Log(name) => Some(("log", "name", name.as_str())),
             Whose::Listener(listen) => Some(("http", "listen", listen.as_str())),
         };
         let tables: Vec<&str> = tables.into_iter().chain(self.tables.iter().map(String::as_str)).collect();

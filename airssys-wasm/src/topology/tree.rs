@@ -14,6 +14,7 @@ use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
 use crate::limits::{HELD, Limits};
 use crate::listener::settings::Listening;
+use crate::logger::LogSettings;
 use crate::rate::Rate;
 use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
@@ -68,6 +69,8 @@ pub struct Topology {
     pub(crate) listeners: Vec<Listening>,
     /// What services may send and do in a second.
     pub(crate) quotas: Vec<Rate>,
+    /// Where lines of guests go, and which.
+    pub(crate) logs: Vec<LogSettings>,
 }
 
 /// Settings of a whole mesh.
@@ -337,6 +340,7 @@ impl Topology {
             roles: Roles::default(),
             listeners: Vec::new(),
             quotas: Vec::new(),
+            logs: Vec::new(),
         }
     }
 

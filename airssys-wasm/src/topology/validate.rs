@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::grants::{from_file, grants};
 use super::listeners::listeners;
+use super::logs::logs;
 use super::names::{Named, NodeKind, bad_name, check_parents, names};
 use super::quotas::{quotas, used};
 use super::role::Roles;
@@ -51,7 +52,10 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     let children = children(asked, None, root_flags.auto_shutdown)?;
     let name = written.name.get_ref().clone();
     let quotas = quotas(source, &written.quotas)?;
-    let mut topology = Topology { name, settings, root: root_flags, children, roles, listeners: Vec::new(), quotas };
+    let logs = logs(source, &written)?;
+    let listeners_come_last = Vec::new();
+    let mut topology =
+        Topology { name, settings, root: root_flags, children, roles, listeners: listeners_come_last, quotas, logs };
     topology.listeners = listeners(source, &written.http, &topology)?;
     range::check(&topology).map_err(|error| error.at(source))?;
     Ok(topology)

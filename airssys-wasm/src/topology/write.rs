@@ -44,6 +44,7 @@ impl Topology {
             .chain(of_roles)
             .chain(certificates)
             .chain(audit)
+            .chain(self.logs.iter().filter_map(|log| log.path.clone()))
             .find(|path| absolute(path).to_str().is_none())
         {
             let what = "is no UTF-8, and cannot be written into a topology";
@@ -60,6 +61,10 @@ impl Topology {
         for quota in &self.quotas {
             text.push_str("\n[[quota]]\n");
             quota.table().iter().for_each(|(key, value)| line(&mut text, key, value));
+        }
+        for log in &self.logs {
+            text.push_str("\n[[log]]\n");
+            log.table().iter().for_each(|(key, value)| line(&mut text, key, value));
         }
         for listening in &self.listeners {
             text.push_str("\n[[http]]\n");

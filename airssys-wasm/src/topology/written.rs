@@ -18,6 +18,7 @@ use crate::address::Address;
 use crate::capability::{self, Access, Clocks, FileGrant, Given, Randomness, given};
 use crate::limits::{Limits, NODE_BYTES};
 use crate::listener::settings::WrittenListening;
+use crate::logger::WrittenLog;
 use crate::rate::WrittenRate;
 use crate::registry::LimitsPatch;
 use crate::schema::{
@@ -47,6 +48,8 @@ pub(super) struct Topology {
     pub(super) quotas: Vec<WrittenRate>,
     #[serde(default)]
     pub(super) http: Vec<WrittenListening>,
+    #[serde(default, rename = "log")]
+    pub(super) logs: Vec<WrittenLog>,
 }
 
 schema! {

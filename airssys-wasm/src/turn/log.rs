@@ -1,6 +1,7 @@
 //! Log lines of guests, marked with the service.
 
 use super::{Identity, Level, Turn};
+use crate::logger::LogLevel;
 
 impl Turn {
     pub(super) fn log(&self, level: Level, line: &str) {
@@ -17,11 +18,15 @@ pub(crate) fn write_line(identity: &Identity, level: Level, line: &str) {
         identity.reach("log_line", format_args!("a line of its log is cut to {most} bytes"));
     }
     let line = &line[..line.floor_char_boundary(most.min(line.len()))];
+    identity.mesh.stack.logger.said(service, importance(level), line);
+}
+
+fn importance(level: Level) -> LogLevel {
     match level {
-        Level::Trace => tracing::trace!(target: "airssys::guest", service, "{line}"),
-        Level::Debug => tracing::debug!(target: "airssys::guest", service, "{line}"),
-        Level::Info => tracing::info!(target: "airssys::guest", service, "{line}"),
-        Level::Warn => tracing::warn!(target: "airssys::guest", service, "{line}"),
-        Level::Error => tracing::error!(target: "airssys::guest", service, "{line}"),
+        Level::Trace => LogLevel::Trace,
+        Level::Debug => LogLevel::Debug,
+        Level::Info => LogLevel::Info,
+        Level::Warn => LogLevel::Warn,
+        Level::Error => LogLevel::Error,
     }
 }

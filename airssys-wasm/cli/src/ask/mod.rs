@@ -7,6 +7,7 @@ pub(crate) mod deploy;
 pub(crate) mod events;
 pub(crate) mod grants;
 pub(crate) mod history;
+pub(crate) mod log;
 pub(crate) mod message;
 pub(crate) mod ps;
 pub(crate) mod start;

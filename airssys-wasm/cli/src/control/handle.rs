@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_wasm::command::{ForgetError, GrantError, Reference, Rollout, Unrecorded};
+use airssys_wasm::command::{ForgetError, GrantError, LogError, LogLevel, Reference, Rollout, Unrecorded};
 use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::hint::Coded;
@@ -38,7 +38,7 @@ pub(super) enum Work<'a> {
     /// It has one line as its answer. Dropped, what is waited for is waited for no more.
     Answer(BoxFuture<'a, Answered>),
     /// It has as many as there is to say.
-    Lines(Result<Feed<'a>, Refusal>),
+    Lines(Result<Box<Feed<'a>>, Refusal>),
 }
 
 /// Each request, and what is done for it. A new one is a row here.
@@ -72,14 +72,18 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         Request::Deployment { service } => {
             at_once(tell(runtime.deployment(&service).map(|last| runtime.deployment_status(&last))))
         }
-        Request::FollowDeployment { service, number } => Work::Lines(Feed::of_deployment(host, &service, number)),
+        Request::FollowDeployment { service, number } => {
+            Work::Lines(Feed::of_deployment(host, &service, number).map(Box::new))
+        }
         Request::State { service } => later(state(host, service)),
         Request::StateValue { service, actor, key } => later(state_value(host, service, actor, key)),
         Request::Forget { service, actor, timeout_ms } => later(forget(host, service, actor, timeout_ms)),
         Request::PlanForget { service, actor } => {
             at_once(runtime.plan_forget(&service, actor.as_deref()).map_err(Into::into).and_then(tell))
         }
-        Request::Events { service, kinds, follow } => Work::Lines(Feed::of_events(host, service, &kinds, follow)),
+        Request::Events { service, kinds, follow } => {
+            Work::Lines(Feed::of_events(host, service, &kinds, follow).map(Box::new))
+        }
         Request::History { service } => at_once(history(host, service)),
         Request::StopService { service } => later(stop_service(host, service)),
         Request::StartService { service } => later(start_service(host, service)),
@@ -93,6 +97,8 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
             later(give(host, service, (key, grant), options(probation_ms, handover_ms, MemoryHandover::default())))
         }
         Request::Revoke { service, key, grant } => later(revoke(host, service, key, grant)),
+        Request::Logs {} => at_once(tell(runtime.logs())),
+        Request::Log { log, service, level } => later(set_log(host, log, service, level)),
         Request::Stop {} => later(stop(host)),
     }
 }
@@ -165,6 +171,11 @@ async fn give(host: &Host, service: String, (key, grant): (String, String), opti
 async fn revoke(host: &Host, service: String, key: String, grant: String) -> Answered {
     let kept = host.runtime.revoke(&service, &key, &grant).await?;
     tell(Revoked { service, key, grant, kept })
+}
+
+async fn set_log(host: &Host, log: String, service: Option<String>, level: LogLevel) -> Answered {
+    let _waits = host.wait()?;
+    tell(host.runtime.set_log(&log, service.as_deref(), level, DeployOptions::default()).await?)
 }
 
 fn component(host: &Host, service: &str) -> Answered {
@@ -481,6 +492,15 @@ impl From<GrantError> for Refusal {
     fn from(error: GrantError) -> Self {
         match error {
             GrantError::Apply(error) => error.into(),
+            other => Self::new(other.code(), &other).hinted(other.hint().as_ref()),
+        }
+    }
+}
+
+impl From<LogError> for Refusal {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Apply(error) => error.into(),
             other => Self::new(other.code(), &other).hinted(other.hint().as_ref()),
         }
     }

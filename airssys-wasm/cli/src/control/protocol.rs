@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use airssys_wasm::command::{AuditStatus, PlanRefusal, Rollout, unique_map};
+use airssys_wasm::command::{AuditStatus, LogLevel, PlanRefusal, Rollout, unique_map};
 use airssys_wasm::deploy::MemoryHandover;
 use airssys_wasm::hint::Hint;
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,16 @@ pub(crate) enum Request {
     Grant { service: String, key: String, grant: String, probation_ms: u64, handover_ms: u64 },
     /// Answers [`Revoked`] when the service has the grant no more.
     Revoke { service: String, key: String, grant: String },
+    /// Answers a list of `airssys_wasm::command::LogStatus`.
+    Logs {},
+    /// Answers `airssys_wasm::Applied` when lines are logged from this level up, or `null` where it was so: each line, or
+    /// those of a service.
+    Log {
+        log: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        service: Option<String>,
+        level: LogLevel,
+    },
     /// Answers [`Stopped`] when the tree has stopped.
     Stop {},
 }
@@ -178,7 +188,7 @@ impl Request {
             | Self::StopService { .. }
             | Self::StartService { .. } => Some(COMPILING),
             // It is so at once, and written down when what is under way is over.
-            Self::Revoke { .. } => Some(COMPILING),
+            Self::Revoke { .. } | Self::Log { .. } => Some(COMPILING),
             Self::Apply(Apply { probation_ms, handover_ms, .. }) | Self::Grant { probation_ms, handover_ms, .. } => {
                 // One that takes longer goes on, and is waited for no more.
                 Some(COMPILING + most(*probation_ms) + 2 * most(*handover_ms))

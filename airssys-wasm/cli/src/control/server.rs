@@ -137,7 +137,7 @@ async fn serve(host: Arc<Host>, stream: UnixStream, connection: Connection) {
                 reply = within(patience, acting_for(&who, answer)) => reply,
                 () = lines.gone() => return,
             },
-            Ok((_, Work::Lines(Ok(feed)))) => match tell_all(feed, &mut lines, &mut to, &host).await {
+            Ok((_, Work::Lines(Ok(feed)))) => match tell_all(*feed, &mut lines, &mut to, &host).await {
                 true => Reply::Ok(Value::Null),
                 false => return,
             },

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
+use airssys_wasm::command::Lines;
 use airssys_wasm::events::{Heard, Subscription};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -17,7 +18,6 @@ use tracing_subscriber::layer::Context;
 
 use super::file::{FILE_BYTES, LogFile};
 use super::record::Record;
-use crate::lines::Lines;
 
 /// What may be on its way to the file, in bytes.
 const MOST_BYTES: usize = 4 << 20;

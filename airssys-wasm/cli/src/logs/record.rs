@@ -130,7 +130,8 @@ fn level(what: &Happening) -> &'static str {
         | Happening::DeadLetter { .. }
         | Happening::Denied { .. }
         | Happening::LimitReached { .. }
-        | Happening::Audit { .. } => "warn",
+        | Happening::Audit { .. }
+        | Happening::Log { .. } => "warn",
         _ => "info",
     }
 }

@@ -52,6 +52,7 @@ pub(crate) fn lines(differences: &[Difference]) -> String {
             Subject::Service => "service",
             Subject::Listener => "listener",
             Subject::Quota => "quota",
+            Subject::Log => "log",
         };
         let way = match found.way {
             ChangeMode::InPlace => ", in place",

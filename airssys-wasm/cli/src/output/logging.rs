@@ -2,8 +2,9 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::filter::{LevelFilter, ParseError};
-use tracing_subscriber::layer::SubscriberExt;
+use airssys_wasm::command::guests_are_on_console;
+use tracing_subscriber::filter::{FilterExt, LevelFilter, ParseError, dynamic_filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -20,7 +21,7 @@ const DEFAULT: &str = "warn,airssys::guest=info";
 /// What is kept in the data folder, whatever is logged to stderr: what guests say, and what the host says that is no
 /// event of the mesh. The rest is told by the events, and would stand there twice: what supervisors do and how actors
 /// end, denials, dead letters, full folders, and that a topology was applied.
-const KEPT: &str = "warn,airssys=info,airssys_rt_shim=error,airssys::actor=error,airssys::audit=off,airssys::dead=off,airssys::limit=off,airssys::apply=warn";
+const KEPT: &str = "warn,airssys=info,airssys_rt_shim=error,airssys::actor=error,airssys::audit=off,airssys::dead=off,airssys::limit=off,airssys::log=off,airssys::apply=warn";
 
 /// What is logged.
 #[derive(Debug, clap::Args)]
@@ -52,11 +53,16 @@ impl LogArgs {
             .with_ansi(io::stderr().is_terminal())
             // That nobody reads the log must not end a mesh.
             .log_internal_errors(false)
-            .with_filter(filter);
+            .with_filter(filter.and(once()));
         let keep = Keep::default();
         tracing_subscriber::registry().with(stderr).with(keep.clone().with_filter(self::filter(KEPT)?)).init();
         Ok(keep)
     }
+}
+
+/// What guests say stands on stderr once: where a log of the topology writes it there, that does.
+fn once<S>() -> impl Filter<S> {
+    dynamic_filter_fn(|event, _| event.target() != "airssys::guest" || !guests_are_on_console())
 }
 
 fn filter(text: &str) -> Result<EnvFilter, LogError> {

@@ -4,19 +4,17 @@
 //! Only a host writes so. The other subcommands write to stderr at once.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use crate::lines::Lines;
+use airssys_wasm::command::{Lines, write_patiently};
 
 /// What may wait for the reader, in bytes: log lines of guests and of the host, and what the host says itself.
 const MOST_BYTES: usize = 1 << 20;
 /// How many bytes are written at once, at most.
 const AT_ONCE: usize = 16 << 10;
-/// How long a write is left alone where stderr takes nothing now and would not wait: a pipe that somebody made so.
-const LATER: Duration = Duration::from_millis(10);
 
 static BEGUN: OnceLock<Arc<Lines>> = OnceLock::new();
 
@@ -66,21 +64,8 @@ fn of_loss(lost: u64) -> Vec<u8> {
 fn write(mut stderr: &File, lines: &Lines) {
     while let Some(taken) = lines.take() {
         for piece in taken.bytes.chunks(AT_ONCE) {
-            write_piece(&mut stderr, piece);
+            let _it_is_not_tried_again = write_patiently(&mut stderr, piece);
             lines.done(piece.len());
-        }
-    }
-}
-
-/// What fails on the way is not tried again: that nobody reads must not end a mesh.
-fn write_piece(stderr: &mut &File, mut piece: &[u8]) {
-    while !piece.is_empty() {
-        match stderr.write(piece) {
-            Ok(0) => return,
-            Ok(written) => piece = &piece[written..],
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::sleep(LATER),
-            Err(_) => return,
         }
     }
 }

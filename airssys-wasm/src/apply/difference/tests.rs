@@ -51,6 +51,7 @@ fn short(difference: &Difference) -> String {
         Subject::Service => "service",
         Subject::Listener => "listener",
         Subject::Quota => "quota",
+        Subject::Log => "log",
     };
     let settings: Vec<String> = difference
         .settings

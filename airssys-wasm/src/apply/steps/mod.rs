@@ -305,6 +305,7 @@ impl<'a> Steps<'a> {
         let (actual, target) = (&self.hosted.actual, &self.change.target);
         actual.mesh.set(&target.settings.mesh);
         actual.mesh.stack.limit(&target.quotas, target.uses_of_quotas());
+        actual.mesh.stack.log(&target.logs);
         if let Some(audit) = &self.hosted.audit {
             audit.set_required(target.settings.audit == Auditing::Required);
         }
