@@ -235,14 +235,18 @@ async fn what_comes_faster_than_it_is_written_is_lost_counted_and_told_and_nobod
         fs::File::open(pipe).unwrap().read_to_string(&mut text).unwrap();
         text
     });
+    let settled = async |all: u64| {
+        let is_so = |mesh: &Mesh| {
+            let LogStatus { written, lost, .. } = status(mesh, "slow");
+            written + lost == all
+        };
+        mesh.until("all is written or lost", is_so).await;
+    };
+    settled(400).await;
     let heard = format!("{:?}", events.next().await);
     assert!(heard.contains("slow") && heard.contains("lost"), "{heard}");
     says(&mesh, "a", "info", "9999").await;
-    mesh.until("all is written or lost", |mesh| {
-        let LogStatus { written, lost, .. } = status(mesh, "slow");
-        written + lost == 401
-    })
-    .await;
+    settled(401).await;
     let lost = status(&mesh, "slow").lost;
     let _folder = mesh.stop().await;
     let text = reader.join().unwrap();

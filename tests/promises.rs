@@ -49,6 +49,7 @@ mod rates;
 mod registry;
 mod revoked;
 mod roles;
+mod secrets;
 mod settled;
 mod shadow;
 mod shop;

@@ -45,6 +45,7 @@ pub use crate::registry::keys::{Seal, Untrusted};
 pub use crate::registry::manifest::Memory;
 pub use crate::registry::reference::Reference;
 pub use crate::runtime::{ForgetError, Forgotten};
+pub use crate::secrets::{hidden, hide_in};
 pub use crate::state::{Damage, KeptState, StateError, StateFile, Survey};
 pub use crate::topology::declared::{Actors, DeclaredListener, Intensity};
 pub use crate::topology::folders::FolderError;

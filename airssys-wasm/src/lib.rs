@@ -167,6 +167,7 @@ pub mod registry;
 mod router;
 mod runtime;
 mod schema;
+mod secrets;
 mod settings;
 mod shown;
 mod state;

@@ -217,8 +217,8 @@ impl Lines {
     }
 }
 
-/// Writes all of it, also to a pipe that does not wait; false where that fails. It is not tried again: that nobody reads
-/// must not end a mesh.
+/// Writes all of it, also to a pipe that does not wait; false where that fails. It is not tried again: that nobody
+/// reads must not end a mesh.
 ///
 /// # Example
 ///

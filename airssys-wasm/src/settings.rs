@@ -1,7 +1,6 @@
 //! What an operator settles for a mesh and for each of its services: plain data, with its defaults. Those who act on it
 //! stand above.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use airssys_rt_shim::mailbox::Overflow;
@@ -9,6 +8,9 @@ use airssys_rt_shim::supervisor::Backoff;
 use airssys_rt_shim::timer::Most;
 use toml::Value;
 
+mod config;
+
+pub(crate) use self::config::Config;
 use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
 use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
@@ -207,7 +209,7 @@ pub(crate) struct Terms {
     /// What it finds as arguments behind its own name.
     pub(crate) arguments: Vec<String>,
     /// What it reads through `wasi:config`.
-    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) config: Config,
     /// The schema it keeps its state in.
     pub(crate) schema: u32,
     /// Which of its functions are queries, and how many of those run beside its turns at a time.

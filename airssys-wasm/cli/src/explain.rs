@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::io::Write;
 
+use airssys_wasm::command::hidden;
 use airssys_wasm::shown;
 
 use crate::output::Exit;
@@ -53,7 +54,7 @@ pub(crate) fn say(lines: &str) {
 
 /// Text of several lines as people are shown it; their ends are the caller's.
 pub(crate) fn shown_lines(lines: &str) -> String {
-    lines.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+    hidden(lines).split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 fn render(error: &dyn Explain) -> String {

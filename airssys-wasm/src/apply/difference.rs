@@ -326,6 +326,7 @@ fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Cha
         }
     }
     let mut settings = compared(&before, &after, way);
+    hide(&mut settings, from, to);
     if actors.0 != actors.1 {
         settings.push(ChangedKey { key: "actors".to_owned(), from: actors.0, to: actors.1, way: ChangeMode::Restart });
     }
@@ -335,6 +336,21 @@ fn service(from: &ServiceNode, to: &ServiceNode, other_release: bool) -> Vec<Cha
         settings.push(ChangedKey { key: "release".to_owned(), from: named, to: changed, way: ChangeMode::Deployment });
     }
     settings
+}
+
+/// Leaves out what is secret, of what was and of what will be.
+fn hide(settings: &mut [ChangedKey], from: &ServiceNode, to: &ServiceNode) {
+    for setting in settings {
+        let Some(key) = setting.key.strip_prefix("config.").and_then(|key| key.strip_suffix(".value")) else {
+            continue;
+        };
+        if from.config.is_secret(key) {
+            setting.from = "a secret".to_owned();
+        }
+        if to.config.is_secret(key) {
+            setting.to = if from.config.is_secret(key) { "another secret" } else { "a secret" }.to_owned();
+        }
+    }
 }
 
 fn actors(multiplicity: Multiplicity) -> String {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use crate::secrets::hidden;
 use crate::shown::Showing;
 
 /// The longest text of an event, in bytes. What is longer is cut.
@@ -468,7 +469,8 @@ impl Display for Happening {
 /// A text of an event, of which a part may be a guest's own.
 pub(crate) fn text(what: impl Display) -> String {
     let mut text = Showing(Bounded(String::new()));
-    if write!(text, "{what}").is_err() {
+    // Before it is cut: no half of a secret is known as one.
+    if text.write_str(&hidden(&what.to_string())).is_err() {
         text.0.0.push_str("...");
     }
     text.0.0

@@ -2,6 +2,7 @@
 
 use super::record::Done;
 use super::settings::LogLevel;
+use crate::secrets::hidden;
 
 macro_rules! at_level {
     ($level:expr, $($event:tt)+) => {
@@ -23,9 +24,13 @@ pub(super) fn said(level: LogLevel, service: &str, line: &str) {
 pub(super) fn done(level: LogLevel, who: &str, done: &Done<'_>) {
     let service = if who.is_empty() { "(host)" } else { who };
     let Done { operation, target, also, bytes, trace, error, body } = *done;
-    let some = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+    let target = &*hidden(target);
+    let some = |text: &'_ str| (!text.is_empty()).then(|| hidden(text).into_owned());
     let (also, error, body) = (some(also), some(error), some(body));
     at_level!(
-        level, target: "airssys::operation", service, operation, target, also, bytes, trace, error, body, "{operation} {target}"
+        level,
+        target: "airssys::operation",
+        service, operation, target, also, bytes, trace, error, body,
+        "{operation} {target}"
     );
 }

@@ -6,10 +6,13 @@ use std::time::SystemTime;
 
 use super::record::{Done, Line, What};
 use super::settings::{Format, LogLevel};
+use crate::secrets::hidden;
 use crate::shown::Showing;
 
 /// Adds a line, with its end. Nothing that a guest says can look like another line, or like what the host says.
 pub(super) fn write(line: &Line<'_>, format: Format, to: &mut Vec<u8>) {
+    let texts = line.texts().map(hidden);
+    let line = &line.with(texts.each_ref().map(|text| &**text));
     match format {
         Format::Json => json(line, to),
         Format::Compact => compact(line, to),

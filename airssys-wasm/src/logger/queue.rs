@@ -17,11 +17,10 @@ use crate::lines::{Lines, write_patiently};
 const LINGER: Duration = Duration::from_millis(10);
 /// How often it is told that lines are lost.
 const TELL_AFTER: Duration = Duration::from_secs(1);
-/// What is written to a pipe at once, in bytes: what comes between two of these comes from elsewhere, and no line is cut
-/// by it.
+/// What is written to a pipe at once, in bytes: what somebody else writes comes between two of these, and cuts no line.
 const AT_ONCE: usize = 4096;
 /// How much memory for lines is kept from one time to the next, in bytes.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 4 << 20;
 
 /// See the module.
 pub(super) struct LogQueue {

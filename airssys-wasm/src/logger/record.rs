@@ -48,6 +48,28 @@ const LEVELS: [LogLevel; 6] =
 const HEAD: usize = 8 + 1 + 1;
 
 impl<'a> Line<'a> {
+    /// What is a guest's own in it.
+    pub(super) fn texts(&self) -> [&'a str; 4] {
+        match self.what {
+            What::Said(said) => [said, "", "", ""],
+            What::Done(done) => [done.target, done.also, done.error, done.body],
+            What::Lost(_) => [""; 4],
+        }
+    }
+
+    /// The same with other texts in their places.
+    pub(super) fn with<'b>(&self, [one, also, error, body]: [&'b str; 4]) -> Line<'b>
+    where
+        'a: 'b,
+    {
+        let what = match self.what {
+            What::Said(_) => What::Said(one),
+            What::Done(done) => What::Done(Done { target: one, also, error, body, ..done }),
+            What::Lost(lost) => What::Lost(lost),
+        };
+        Line { at: self.at, level: self.level, who: self.who, what }
+    }
+
     /// How many bytes it takes.
     pub(super) fn bytes(&self) -> usize {
         let text = |text: &str| 4 + text.len();

@@ -67,7 +67,7 @@ impl Default for LogSettings {
 
 schema! {
     of LogSettings, written WrittenLog {
-        /// its name, for [`airssys log`](operating.md#logs)
+        /// its name, for [`airssys log`](logging.md#while-a-host-runs)
         name: Spanned<String> => name, needed "required", kind "name";
         /// where its lines go: to the `console` (stderr), to a `file`, or to `tracing`, which is what the program
         /// around the host makes of it: the command shows it on stderr, and keeps it for `airssys logs`

@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::events::{Events, Happening, text};
 use crate::logger::{Done, LogNews, Logger};
 use crate::message::Answer;
+use crate::secrets::{self, hidden_cut};
 
 /// The attribute that has what is shown of a body until the outcome is known.
 const BODY: &str = "log";
@@ -49,8 +50,11 @@ impl Layer for Log {
         context.carries = body.len() as u64;
         let most = self.0.bodies();
         if most > 0 && !body.is_empty() {
-            let shown = String::from_utf8_lossy(&body[..most.min(body.len())]);
-            context.attributes.insert(BODY, shown.into());
+            // What begins before it is cut is known as a secret where it is whole.
+            let seen = most.saturating_add(secrets::MOST).min(body.len());
+            let text = String::from_utf8_lossy(&body[..seen]);
+            let shown = hidden_cut(&text);
+            context.attributes.insert(BODY, shown[..shown.floor_char_boundary(most.min(shown.len()))].into());
         }
         Verdict::Continue
     }

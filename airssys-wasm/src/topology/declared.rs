@@ -39,7 +39,7 @@ pub struct DeclaredService {
     /// Its limits: those of its release, and what the topology says instead.
     #[doc(hidden)]
     pub limits: Limits,
-    /// What it reads through `wasi:config`.
+    /// What it reads through `wasi:config`; `(secret)` in the place of a secret.
     pub config: BTreeMap<String, String>,
 }
 
@@ -203,7 +203,7 @@ impl DeclaredService {
                 Multiplicity::Spawned(rules) => Actors::Spawned(rules.max_children),
             },
             limits: node.limits.clone(),
-            config: node.config.clone(),
+            config: node.config.shown(),
         }
     }
 }

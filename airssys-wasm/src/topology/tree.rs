@@ -1,6 +1,6 @@
 //! A topology that was understood: names resolved, releases found, nothing contradictory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::rate::Rate;
 use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
 use crate::settings::{
-    BASELINE_FROM, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Run, Terms, WrittenBackoff,
+    BASELINE_FROM, Config, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Run, Terms, WrittenBackoff,
 };
 use crate::wire::Wires;
 
@@ -310,7 +310,7 @@ pub(crate) struct ServiceNode {
     /// The arguments of its program.
     pub(crate) arguments: Vec<String>,
     /// What it reads through `wasi:config`.
-    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) config: Config,
     /// Which service has the functions of each interface that it imports from another one.
     pub(crate) wires: Wires,
     /// Which of its functions are queries.
@@ -415,7 +415,7 @@ impl ServiceNode {
             retries: 0,
             run: Run::Message,
             arguments: Vec::new(),
-            config: BTreeMap::new(),
+            config: Config::default(),
             wires: Wires::new(),
             queries: Vec::new(),
             max_queries: 4,

@@ -155,6 +155,12 @@ fn service(
         let what = format!("{:?} is granted {what}", value.name.get_ref());
         source.error(&value.name.span(), what, "leave one of the two out")
     })?;
+    let lacking =
+        node.grants.environment.iter().find_map(|(name, given)| Some((name, node.config.lacks(&given.what)?)));
+    if let Some((name, key)) = lacking {
+        let what = format!("the variable {name:?} has the value of {key:?}, which is not in `config`");
+        return Err(source.error(&value.name.span(), what, "add the key to `config`, or write the value itself"));
+    }
     if let Some(asked) = &value.wires {
         node.wires = wires(source, names, asked)?;
     }

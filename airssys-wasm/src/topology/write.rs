@@ -167,7 +167,7 @@ mod tests {
         quota = "shared"
         arguments = ["-a", "b c"]
         learn = false
-        config = { "a b" = "quoted \" and\nnew", c = "" }
+        config = { "a b" = "quoted \" and\nnew", c = "", d = { value = "hide and seek 7", secret = true, hosts = ["a.example"] } }
         [service.limits]
         memory = "1234567B"
         turn_deadline = "1s 5ms 3us"
@@ -216,6 +216,26 @@ mod tests {
         operations = 8
         then = "delay"
         each = "sender"
+        [[log]]
+        name = "all"
+        to = "file"
+        format = "pretty"
+        level = "debug"
+        levels = { pool = "off", keyed = "warn" }
+        services = ["pool"]
+        guests = false
+        operations = ["files", "send"]
+        bodies = "1KiB"
+        path = "log/all"
+        rotate_bytes = "9KiB"
+        rotate_after = "2h"
+        keep = 3
+        compress = false
+        queue = "8KiB"
+        [[log]]
+        name = "rest"
+        to = "tracing"
+        operations = ["all"]
         [[http]]
         listen = "127.0.0.1:0"
         [[http]]
@@ -257,6 +277,9 @@ mod tests {
         std::fs::write(&file, EVERYTHING).unwrap();
         let read = Topology::read(&file).unwrap();
         let elsewhere = tempfile::tempdir().unwrap();
+        assert!(
+            read.to_text().unwrap().contains("hosts = [\"a.example\"], secret = true, value = \"hide and seek 7\"")
+        );
         let again = elsewhere.path().join("airssys.toml");
         std::fs::write(&again, read.to_text().unwrap()).unwrap();
         // Its folder is written another way.

@@ -25,8 +25,8 @@ use crate::schema::{
     Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Unit, Word, Words, Written, YEAR, parse_time, schema,
 };
 use crate::settings::{
-    Keeping, KeyedRules, MOST_RESTARTS, Multiplicity, Run, SpawnedRules, WrittenBackoff, WrittenKeyed, WrittenShape,
-    WrittenSpawned,
+    Config, Keeping, KeyedRules, MOST_RESTARTS, Multiplicity, Run, SpawnedRules, WrittenBackoff, WrittenKeyed,
+    WrittenShape, WrittenSpawned,
 };
 use crate::wire::{TextOr, Wires, WrittenWire};
 
@@ -119,8 +119,9 @@ schema! {
         run: Spanned<Word<Run>> => run, by Deployment, default "`\"message\"`";
         /// the arguments of its program, behind its name, which is that of the service: see [commands](commands.md)
         arguments: Vec<Spanned<String>> => arguments, by Deployment, default "none";
-        /// what the component reads through `wasi:config`. Values are texts: `"3"`, not `3`
-        config: BTreeMap<String, String> => config, by Deployment, default "empty";
+        /// what the component reads through `wasi:config`. Values are texts: `"3"`, not `3`; one that nobody else is to
+        /// see is `{ value = "...", secret = true }`: see [secrets](secrets.md)
+        config: Config => config, by Deployment, kind "table", default "empty";
         /// which service has the functions of each interface that it imports from another one, such as
         /// `{ "acme:shop/pricing" = "pricing" }`: see [`wires`](#wires)
         wires: BTreeMap<String, Spanned<TextOr<WrittenWire>>> => wires, by InPlace, default "none";
@@ -174,7 +175,8 @@ schema! {
         /// a folder of the host, under the path that the guest sees
         files: BTreeMap<String, File> => files, by Deployment, kind "`\"/data\" = \"read\"`",
             default "`\"/data\" = { host = \"var/data\", access = \"read\" }`";
-        /// these environment variables, with the operator's values
+        /// these environment variables, with the operator's values; `"$config.KEY"` is that of the configuration,
+        /// which may be [secret](secrets.md)
         environment: BTreeMap<String, Spanned<String>> => environment, by Deployment, kind "list of names",
             default "`{ TZ = \"UTC\" }`";
         /// to open TCP connections to these addresses, and to exchange UDP datagrams with them

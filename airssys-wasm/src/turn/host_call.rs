@@ -146,7 +146,7 @@ macro_rules! table {
             StateKeys { cursor: Option<u64> }
                 Own(StateRead: ""), ("list its keys from {}", cursor.unwrap_or(0)), now Keys(turn.state_keys(cursor));
             Config { key: String }
-                Own(Config: key), ("read the configuration of {key}"), now Text(turn.identity.terms.config.get(&key).cloned());
+                Own(Config: key), ("read the configuration of {key}"), now Text(turn.identity.configured(&key));
             AllConfig
                 Own(Config: ""), ("read its configuration"), now Pairs(turn.all_config());
             Log { level: Level, line: String }

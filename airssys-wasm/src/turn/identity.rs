@@ -40,6 +40,11 @@ impl Identity {
         self.own.address()
     }
 
+    /// What it finds under a key of its configuration.
+    pub(super) fn configured(&self, key: &str) -> Option<String> {
+        self.terms.config.given(self.address().service(), key)
+    }
+
     /// Tells that it has reached a limit; not of one that is only shown what another one does.
     #[cold]
     pub(crate) fn reach(&self, limit: &'static str, detail: impl Display) {

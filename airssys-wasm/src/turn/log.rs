@@ -2,6 +2,7 @@
 
 use super::{Identity, Level, Turn};
 use crate::logger::LogLevel;
+use crate::secrets::{hidden, hidden_cut};
 
 impl Turn {
     pub(super) fn log(&self, level: Level, line: &str) {
@@ -17,6 +18,8 @@ pub(crate) fn write_line(identity: &Identity, level: Level, line: &str) {
     if line.len() > most {
         identity.reach("log_line", format_args!("a line of its log is cut to {most} bytes"));
     }
+    // Before it is cut: no half of a secret is known as one.
+    let line = if line.len() < most { hidden(line) } else { hidden_cut(line) };
     let line = &line[..line.floor_char_boundary(most.min(line.len()))];
     identity.mesh.stack.logger.said(service, importance(level), line);
 }

@@ -96,8 +96,12 @@ pub(crate) struct Turn {
 impl Turn {
     /// A guest that has not done anything. It may wait or not, and may be told of the ends of those it monitors or not.
     pub(crate) fn new(identity: Arc<Identity>, may_wait: bool, hears: bool) -> Self {
-        let Terms { baseline, policy, .. } = &*identity.terms;
-        let environment = policy.environment().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let Terms { baseline, policy, config, .. } = &*identity.terms;
+        let service = identity.address().service();
+        let each = policy
+            .environment()
+            .filter_map(|(name, written)| Some((name.to_owned(), config.variable(service, written)?.into_owned())));
+        let environment = each.collect();
         Self {
             time: Time::new(baseline.clocks),
             chance: Chance::new(baseline.randomness, identity.address().as_str()),
@@ -229,7 +233,7 @@ impl Turn {
     }
 
     fn all_config(&self) -> Vec<(String, String)> {
-        self.identity.terms.config.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
+        self.identity.terms.config.all_given(self.identity.address().service())
     }
 
     /// Whether there is room for one more effect, which has so many bytes.

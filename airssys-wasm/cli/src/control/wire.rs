@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use airssys_wasm::command::hide_in;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -46,7 +47,10 @@ impl Lines {
 
 /// Writes a line within `patience`; false where the client does not take it.
 pub(super) async fn write(to: &mut OwnedWriteHalf, data: &impl Serialize, patience: Duration) -> bool {
-    let Ok(mut line) = serde_json::to_vec(data) else { return false };
+    let Ok(mut value) = serde_json::to_value(data) else { return false };
+    // Whatever it is that is told, it leaves the host here.
+    hide_in(&mut value);
+    let Ok(mut line) = serde_json::to_vec(&value) else { return false };
     line.push(b'\n');
     matches!(timeout(patience, to.write_all(&line)).await, Ok(Ok(())))
 }

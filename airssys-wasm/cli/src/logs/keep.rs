@@ -107,7 +107,7 @@ fn write(mut file: LogFile, lines: &Lines) {
 
 /// A record as it stands in the file; nothing where it cannot be written, which no record is.
 fn line(record: &Record) -> Vec<u8> {
-    let mut line = serde_json::to_vec(record).unwrap_or_default();
+    let mut line = serde_json::to_vec(&record.without_secrets()).unwrap_or_default();
     if !line.is_empty() {
         line.push(b'\n');
     }

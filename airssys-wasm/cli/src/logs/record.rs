@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
+use airssys_wasm::command::{hidden, hide_in};
 use airssys_wasm::events::{self, Happening};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -74,6 +75,13 @@ impl Record {
             message: "events are missing here: more came than the disk took".to_owned(),
             fields: [("lost".to_owned(), lost.into())].into(),
         }
+    }
+
+    /// The same, without what an operator marked as secret.
+    pub(super) fn without_secrets(&self) -> Self {
+        let mut fields = self.fields.clone();
+        fields.values_mut().for_each(hide_in);
+        Self { message: hidden(&self.message).into_owned(), fields, ..self.clone() }
     }
 
     /// Whether a guest says it.

@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Debug, Write};
 
+use airssys_wasm::command::hidden;
 use airssys_wasm::shown;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
@@ -50,7 +51,7 @@ impl Found {
         if named {
             let _ = write!(to, "{}=", field.name());
         }
-        to.push_str(&shown(&value.to_string()));
+        to.push_str(&shown(&hidden(&value.to_string())));
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn print(text: &str) -> Result<(), Problem> {
 /// Writes data to stdout as it is, with an end of line; as [`print()`] otherwise.
 pub(crate) fn print_data(text: &str) -> Result<(), Problem> {
     let mut stdout = io::stdout().lock();
-    let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+    let written = writeln!(stdout, "{}", airssys_wasm::command::hidden(text)).and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::Output(error)),
         _ => Ok(()),

@@ -54,7 +54,7 @@ impl Stdout {
 
     /// Adds a line, which waits for [`Stdout::send`].
     pub(super) fn line(&mut self, line: &str) {
-        self.waiting.extend_from_slice(line.as_bytes());
+        self.waiting.extend_from_slice(airssys_wasm::command::hidden(line).as_bytes());
         self.waiting.push(b'\n');
     }
 

@@ -95,6 +95,11 @@ impl HttpTarget {
         Some(Self { method: method.into(), scheme, host: Host::parse(host)?, port, path: Path::parse(path)? })
     }
 
+    /// Whether it goes to the same server.
+    pub(crate) fn is_same_server(&self, other: &Self) -> bool {
+        (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
+    }
+
     /// `GET https://host/path`, as people write it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (method, url) = text.split_once(' ')?;

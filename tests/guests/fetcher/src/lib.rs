@@ -32,6 +32,9 @@ struct Ask {
     /// Whether it goes where the response sends it.
     #[serde(default)]
     follow: bool,
+    /// Whether it tells what its configuration has under `token`.
+    #[serde(default)]
+    tells: bool,
     /// After how many bytes of the response it has read enough.
     enough: Option<usize>,
 }
@@ -48,6 +51,8 @@ struct Told {
     /// Its beginning.
     body: String,
     bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
     /// Why there is no response, or no whole one.
     error: Option<String>,
 }
@@ -71,15 +76,24 @@ fn fetch(ask: Ask) -> Told {
         let to = told.headers.iter().find(|(name, _)| name == "location").map(|(_, to)| to.clone());
         match to {
             Some(to) if ask.follow && (300..400).contains(&told.status) => url = to,
-            _ => return told,
+            _ => return Told { token: ask.tells.then(token), ..told },
         }
     }
+}
+
+/// What its configuration has under `token`.
+fn token() -> String {
+    airssys_sdk::config::get("token").ok().flatten().unwrap_or_default()
 }
 
 fn response(ask: &Ask, url: &str) -> Result<IncomingResponse, Told> {
     let (scheme, rest) = url.split_once("://").ok_or_else(|| Told::failed("no scheme"))?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let headers: Vec<_> = ask.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+    let value = |value: &String| match value.contains("{token}") {
+        true => value.replace("{token}", &token()),
+        false => value.clone(),
+    };
+    let headers: Vec<_> = ask.headers.iter().map(|(name, of)| (name.clone(), value(of).into_bytes())).collect();
     let request = OutgoingRequest::new(Fields::from_list(&headers).map_err(Told::failed)?);
     let bad = |what: &'static str| move |()| Told::failed(what);
     request.set_method(&Method::Other(ask.method.clone())).map_err(bad("method"))?;
