@@ -22,6 +22,12 @@ const LATER: Duration = Duration::from_millis(10);
 /// lines.push(b"one\n");
 /// lines.push(b"two, and it is long\n");
 /// assert_eq!(lines.take().map(|taken| taken.bytes), Some(b"one\n1 lost\n".to_vec()));
+/// // They cannot be written, say.
+/// lines.lose(2);
+/// lines.done(b"one\n1 lost\n".len());
+/// lines.push(b"more\n");
+/// assert_eq!(lines.take().map(|taken| taken.lost), Some(2));
+/// lines.end(std::time::Duration::ZERO);
 /// ```
 pub struct Lines {
     most_bytes: AtomicUsize,

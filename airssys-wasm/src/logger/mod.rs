@@ -12,6 +12,7 @@
 mod emit;
 mod file;
 mod format;
+mod news;
 mod queue;
 mod record;
 mod settings;
@@ -20,11 +21,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::news::{Clock, LogNews};
+use self::news::{Tell, now};
 use self::queue::LogQueue;
 pub(crate) use self::record::Done;
 use self::record::{Line, What};
@@ -37,33 +40,6 @@ use crate::operation::Operations;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many logs of this process show what guests say on stderr.
 static ON_CONSOLE: AtomicUsize = AtomicUsize::new(0);
-
-/// Says what time it is.
-pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
-/// Tells somebody how a log is, by its name.
-pub(crate) type Tell = dyn Fn(&str, LogNews, &str) + Send + Sync;
-
-/// What is told of a log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LogNews {
-    /// It cannot be written.
-    Broken,
-    /// It can again.
-    Mended,
-    /// Lines are missing.
-    Lost,
-}
-
-impl LogNews {
-    /// The word for it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Broken => "broken",
-            Self::Mended => "mended",
-            Self::Lost => "lost",
-        }
-    }
-}
 
 /// The logs of a mesh.
 pub(crate) struct Logger {
@@ -248,10 +224,6 @@ impl Drop for Logger {
 #[must_use]
 pub fn guests_are_on_console() -> bool {
     ON_CONSOLE.load(Ordering::Relaxed) > 0
-}
-
-fn now(clock: &OnceLock<Clock>) -> SystemTime {
-    clock.get().map_or_else(SystemTime::now, |clock| clock())
 }
 
 fn service_of(who: &str) -> &str {

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 
 use super::file::{Counted, Failed, LogFile, Rotation};
+use super::format;
+use super::news::{Clock, LogNews, Tell, now};
 use super::record::{Line, What};
 use super::settings::{Format, LogLevel, LogSettings, LogTo};
-use super::{Clock, LogNews, Tell, format, now};
 use crate::lines::{Lines, write_patiently};
 
 /// How long lines wait for others that are written together with them.

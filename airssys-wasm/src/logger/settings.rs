@@ -67,10 +67,10 @@ impl Default for LogSettings {
 
 schema! {
     of LogSettings, written WrittenLog {
-        /// its name, for [`airssys log`](logging.md#while-a-host-runs)
+        /// its name, by which its [level is changed](logging.md#while-a-host-runs)
         name: Spanned<String> => name, needed "required", kind "name";
         /// where its lines go: to the `console` (stderr), to a `file`, or to `tracing`, which is what the program
-        /// around the host makes of it: the command shows it on stderr, and keeps it for `airssys logs`
+        /// around the host makes of it: the command shows it on stderr, and keeps it
         to: Spanned<Word<LogTo>> => to, needed "required", by StartOrStop;
         /// how a line is written: as `json`, an object; `compact`, for people; or `pretty`, for people, in several
         /// lines. Not for `tracing`

@@ -21,16 +21,18 @@ const BODY: &str = "log";
 #[derive(Debug)]
 pub(crate) struct Log(pub(super) Arc<Logger>);
 
-/// Logs that tell there how they are.
-pub(super) fn logger(events: &Arc<Events>) -> Arc<Logger> {
-    let told = Arc::downgrade(events);
-    Logger::new(Box::new(move |name: &str, news: LogNews, detail: &str| {
-        tracing::warn!(target: "airssys::log", log = name, state = news.word(), "{detail}");
-        if let Some(events) = told.upgrade() {
-            let (log, state) = (name.to_owned(), news.word().to_owned());
-            events.publish(None, Happening::Log { log, state, detail: text(detail) });
-        }
-    }))
+impl Log {
+    /// That of logs that tell there how they are.
+    pub(super) fn of(events: &Arc<Events>) -> Self {
+        let told = Arc::downgrade(events);
+        Self(Logger::new(Box::new(move |name: &str, news: LogNews, detail: &str| {
+            tracing::warn!(target: "airssys::log", log = name, state = news.word(), "{detail}");
+            if let Some(events) = told.upgrade() {
+                let (log, state) = (name.to_owned(), news.word().to_owned());
+                events.publish(None, Happening::Log { log, state, detail: text(detail) });
+            }
+        })))
+    }
 }
 
 impl Layer for Log {

@@ -401,7 +401,7 @@ impl Stack {
     /// The built-in layers and these; what they deny is told there.
     pub(crate) fn new(extra: Vec<Arc<dyn Layer>>, events: &Arc<Events>) -> Self {
         let limit = Arc::new(RateLimit::new(events));
-        let log = Arc::new(Log(log::logger(events)));
+        let log = Arc::new(Log::of(events));
         let built_in: [Arc<dyn Layer>; 6] = [
             // What becomes of it, whoever turns it away? Nothing applies where no log is about it.
             Arc::clone(&log) as Arc<dyn Layer>,
