@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 15] = [
     &["audit", "logger"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state", "waits"],
-    &["client", "middleware", "settings"],
+    &["client", "middleware", "process", "settings"],
     &["router"],
     &["listener", "turn"],
     &["engine"],

@@ -58,3 +58,21 @@ pub fn adder(example: impl AsyncFnOnce(&airssys_wasm::Runtime) -> Result<(), Box
         runtime.shutdown().await;
     });
 }
+
+/// Runs an example on a mesh whose only service is `tools`, which asks for `sh` and is granted it.
+#[allow(dead_code)]
+pub fn tools(example: impl AsyncFnOnce(&airssys_wasm::Runtime) -> Result<(), Box<dyn std::error::Error>>) {
+    let host = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    host.block_on(async {
+        let folder = folder().unwrap();
+        std::fs::rename(folder.path().join("echo.wasm"), folder.path().join("tools.wasm")).unwrap();
+        let description = "name = \"tools\"\nversion = \"1.0.0\"\n[requests]\nprocesses = [\"sh\"]\n";
+        std::fs::write(folder.path().join("tools.toml"), description).unwrap();
+        let text = "name = \"example\"\n[[service]]\nname = \"tools\"\nrelease = \"tools.wasm\"\n\
+            [service.grants.processes]\nsh = { program = \"/bin/sh\", arguments = [\"-c\", \"*\"] }\n";
+        let topology = airssys_wasm::topology::Topology::parse(text.to_owned(), folder.path()).unwrap();
+        let runtime = airssys_wasm::Runtime::builder().start(&topology).await.unwrap();
+        example(&runtime).await.unwrap();
+        runtime.shutdown().await;
+    });
+}

@@ -161,6 +161,7 @@ mod logger;
 pub mod message;
 pub mod middleware;
 mod operation;
+mod process;
 mod quota;
 mod rate;
 pub mod registry;
@@ -184,7 +185,9 @@ pub use airssys_rt_shim::system::ShutdownReport;
 pub use apply::{Applied, ApplyError, Function, InvokeError, RuntimeError, StopError, Written};
 pub use config_file::ConfigError;
 pub use engine::Value;
-pub use runtime::{ListenerStatus, Runtime, RuntimeBuilder, ServiceStatus};
+pub use runtime::{
+    ExecuteError, Executor, ListenerStatus, Program, ProgramExit, ProgramOutput, Runtime, RuntimeBuilder, ServiceStatus,
+};
 pub use shown::shown;
 #[doc(hidden)]
 pub use typed::typed_flags;

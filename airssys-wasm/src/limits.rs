@@ -107,6 +107,9 @@ schema! {
         /// handles that others may have of the resources of an instance at a time
         handles: Count<usize> => handles: usize = 10_000, in 0..=1_000_000, by InPlace,
             past "the call is answered with the fault `unavailable`";
+        /// programs of the machine that its actors may have running at a time, all together
+        processes: Count<usize> => processes: usize = 16, in 0..=100_000, by InPlace,
+            past "the guest gets `overloaded`";
         /// the longest log line
         log_line: Bytes => log_line_bytes: usize = 8 << 10, in 16..=16 << 20, by Deployment, past "the line is cut";
     }

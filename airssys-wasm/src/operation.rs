@@ -66,6 +66,12 @@ pub enum Operation {
     Lookup,
     /// Make an HTTP request.
     Http,
+    /// Start a program of the machine.
+    ProcessStart,
+    /// Send a signal to a program that one has started.
+    ProcessSignal,
+    /// Ask how a program has ended that one has started, or wait for that.
+    ProcessWait,
     /// Read one's own state.
     StateRead,
     /// Write one's own state.
@@ -82,7 +88,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::Send,
         Self::Call,
         Self::Invoke,
@@ -106,6 +112,9 @@ impl Operation {
         Self::SocketSend,
         Self::Lookup,
         Self::Http,
+        Self::ProcessStart,
+        Self::ProcessSignal,
+        Self::ProcessWait,
         Self::StateRead,
         Self::StateWrite,
         Self::Clock,
@@ -140,6 +149,9 @@ impl Operation {
             Self::SocketSend => "socket-send",
             Self::Lookup => "lookup",
             Self::Http => "http",
+            Self::ProcessStart => "process-start",
+            Self::ProcessSignal => "process-signal",
+            Self::ProcessWait => "process-wait",
             Self::StateRead => "state-read",
             Self::StateWrite => "state-write",
             Self::Clock => "clock",
@@ -153,6 +165,7 @@ impl Operation {
     pub(crate) fn grant(self) -> &'static str {
         match self {
             Self::Spawn | Self::Stop | Self::Monitor | Self::Link => "spawn",
+            Self::ProcessStart | Self::ProcessSignal | Self::ProcessWait => "processes",
             other => other.name(),
         }
     }
@@ -214,6 +227,10 @@ impl Operations {
 
     /// What is done with sockets.
     pub const SOCKETS: Self = Self::of(Operation::SocketBind).and(Operation::SocketConnect).and(Operation::SocketSend);
+
+    /// What is done with programs of the machine.
+    pub const PROCESSES: Self =
+        Self::of(Operation::ProcessStart).and(Operation::ProcessSignal).and(Operation::ProcessWait);
 
     /// What is done with one's own state.
     pub const STATE: Self = Self::of(Operation::StateRead).and(Operation::StateWrite);
@@ -323,7 +340,8 @@ mod tests {
 
     #[test]
     fn each_operation_has_its_own_bit_and_name_and_belongs_to_one_group() {
-        let groups = [Operations::MESSAGES, Operations::FILES, Operations::SOCKETS, Operations::STATE];
+        let groups =
+            [Operations::MESSAGES, Operations::FILES, Operations::SOCKETS, Operations::PROCESSES, Operations::STATE];
         for one in Operation::ALL {
             assert!(Operations::ALL.contains(one) && !Operations::NONE.contains(one), "{one}");
             let same = Operation::ALL.into_iter().filter(|other| Operations::of(one).contains(*other)).count();

@@ -41,6 +41,8 @@ pub(crate) struct MeshSettings {
     pub(crate) timers: usize,
     /// What those may carry together, in bytes: bodies, and 256 bytes each; default 256 MiB.
     pub(crate) timer_bytes: usize,
+    /// Programs of the machine that all services may have running at a time; default 256.
+    pub(crate) processes: usize,
 }
 
 impl MeshSettings {
@@ -59,6 +61,7 @@ impl Default for MeshSettings {
             event_bytes: 2 << 20,
             timers: 1_000_000,
             timer_bytes: 256 << 20,
+            processes: 256,
         }
     }
 }

@@ -10,9 +10,10 @@ const VERSION: &str = "48.0.8";
 
 /// A folder of ours, the crate it came from, and its folder there. Those of WASI 0.3 are the guests' that are built
 /// for it: what builds guests in other languages reads all of `wit/`, and not all of them know its syntax.
-const PACKAGES: [(&str, &str, &str); 3] = [
+const PACKAGES: [(&str, &str, &str); 4] = [
     ("wit/deps/keyvalue", "wasmtime-wasi-keyvalue", "wit/deps/keyvalue"),
     ("wit/deps/config", "wasmtime-wasi-config", "wit/deps/config"),
+    ("wit/os/deps/io", "wasmtime-wasi-io", "wit/deps"),
     ("tests/guests/tasks/wit/deps", "wasmtime-wasi-http", "src/p3/wit/deps"),
 ];
 

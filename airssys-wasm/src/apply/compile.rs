@@ -8,19 +8,19 @@ use tokio::task::JoinHandle;
 
 use super::check::{check_found, check_trust};
 use super::error::RuntimeError;
-use crate::engine::{Demands, Engines, Lane, Template, TemplateError};
+use crate::engine::{Beyond, Demands, Engines, Lane, Template, TemplateError};
 use crate::limits::InstanceLimits;
 use crate::registry::Hold;
 use crate::topology::{ServiceNode, Topology};
 
-/// What makes two services share a template: the file, the lane, the limits of an instance, and whether it may have
-/// children.
-pub(super) type TemplateKey = (PathBuf, bool, InstanceLimits, bool);
+/// What makes two services share a template: the file, the lane, the limits of an instance, and what it is linked
+/// with beyond the baseline.
+pub(super) type TemplateKey = (PathBuf, bool, InstanceLimits, Beyond);
 
 pub(super) fn key(service: &ServiceNode) -> TemplateKey {
     let manifest = &service.release.manifest;
-    let supervises = !manifest.requests.spawn.is_empty();
-    (service.release.binary().to_owned(), manifest.lane == Lane::Sync, service.limits.of_instance(), supervises)
+    let beyond = Beyond::of(&manifest.requests);
+    (service.release.binary().to_owned(), manifest.lane == Lane::Sync, service.limits.of_instance(), beyond)
 }
 
 pub(super) type Loading = JoinHandle<Result<Template, TemplateError>>;

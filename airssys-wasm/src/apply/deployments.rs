@@ -30,8 +30,12 @@ pub(super) fn compare(
 ) -> (Plan, Vec<DeployError>) {
     let (mut plan, mut refused) = deploy::plan(service, &live.side(), &next.side(), &next.node.grants, options);
     let policy = next.node.terms().policy;
-    let no_shadow = if policy.has_sockets() || policy.has_http() || policy.files().next().is_some() {
-        Some("it is granted files, sockets or HTTP requests, and what it does with them cannot be held back")
+    let no_shadow = if policy.has_sockets()
+        || policy.has_http()
+        || policy.has_processes()
+        || policy.files().next().is_some()
+    {
+        Some("it is granted files, sockets, HTTP requests or programs, and what it does with them cannot be held back")
     } else if live.template.has_tasks() || next.template.has_tasks() {
         Some(
             "its functions may be async (WASI 0.3), and in which order what they wait for is ready is not written down",

@@ -254,12 +254,12 @@ impl Hosted {
         Ok(kept)
     }
 
-    /// What is to be done where a grant is gone: subscriptions end that it was needed for, and instances that may hold
-    /// what was opened under it.
+    /// What is to be done where a grant is gone: subscriptions end that it was needed for, programs that were started
+    /// under it, and instances that may hold what was opened under it.
     fn let_go(&self, service: &str, (key, grant): (&str, &str), why: &str) {
         let live = self.actual.releases.live(service);
         if let Some((placed, live)) = self.actual.placed(service).zip(live) {
-            self.actual.mesh.end_subscriptions(&placed.service, &live.node.terms().policy);
+            self.actual.mesh.end_ungranted(&placed.service, &live.node.terms().policy);
             if matches!(key, "files" | "environment" | "sockets") {
                 // What is open is in the hands of the guest: it goes with the instance, now.
                 let awake = placed.roster.as_ref().map(|roster| roster.awake()).unwrap_or_default();

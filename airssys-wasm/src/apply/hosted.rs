@@ -11,6 +11,7 @@ use super::desired::Desired;
 use crate::audit::Audit;
 use crate::deploy::Recovery;
 use crate::registry::Hold;
+use crate::turn::Identity;
 
 /// A mesh that runs, or is about to.
 pub(crate) struct Hosted {
@@ -48,6 +49,12 @@ impl Hosted {
     /// The same, when those who do so are through.
     pub(crate) async fn change_next(&self) -> OwnedMutexGuard<()> {
         Arc::clone(&self.changing).lock_owned().await
+    }
+
+    /// Who a service is now, where an actor of it is always there: the first one.
+    pub(crate) fn identity(&self, service: &str) -> Option<Arc<Identity>> {
+        let placed = self.actual.placed(service)?;
+        Some(Arc::clone(&placed.actors.first()?.live.serving().identity))
     }
 
     /// Stops the tree in order, within the topology's `shutdown_timeout`, and says what had to be killed.

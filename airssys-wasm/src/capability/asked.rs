@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::given::{Given, before_until, in_force};
 use super::grant::{Access, FileGrant, Grants, Requests};
 use super::kind::{Kind, NoLine};
+use super::process::{ProcessGrant, parse_start};
 use super::rule::Rule;
 
 /// Something that is asked for under `[requests]`.
@@ -73,6 +74,9 @@ struct Folders<'a>(&'a BTreeMap<String, Access>, &'a BTreeMap<String, FileGrant>
 /// Variables by their names.
 struct Variables<'a>(&'a [String], &'a BTreeMap<String, Given<String>>);
 
+/// Programs by their names.
+struct Programs<'a>(&'a [String], &'a BTreeMap<String, ProcessGrant>);
+
 impl Requests {
     /// What is asked for of a kind, and what these grants give of it.
     pub(crate) fn beside<'a>(&'a self, kind: Kind, grants: &'a Grants) -> Box<dyn Both + 'a> {
@@ -86,6 +90,7 @@ impl Requests {
             Kind::Environment => Box::new(Variables(&self.environment, &grants.environment)),
             Kind::Sockets => Box::new(Lists(&self.sockets, &grants.sockets)),
             Kind::Http => Box::new(Lists(&self.http, &grants.http)),
+            Kind::Processes => Box::new(Programs(&self.processes, &grants.processes)),
         }
     }
 }
@@ -96,7 +101,7 @@ impl Requests {
         let mut only = Self::default();
         match kind {
             Kind::Files => line == grant || line.rsplit_once(" (").is_some_and(|(folder, _)| folder == grant),
-            Kind::Environment => line == grant,
+            Kind::Environment | Kind::Processes => line == grant,
             _ => only.add(kind, before_until(line)) && only.beside(kind, &Grants::default()).asks_for(grant),
         }
     }
@@ -114,7 +119,7 @@ impl Requests {
             Kind::Spawn => push(&mut self.spawn, text),
             Kind::Sockets => push(&mut self.sockets, text),
             Kind::Http => push(&mut self.http, text),
-            Kind::Files | Kind::Environment => false,
+            Kind::Files | Kind::Environment | Kind::Processes => false,
         }
     }
 }
@@ -228,6 +233,37 @@ impl Both for Variables<'_> {
         let asked = self.0.iter().find(|name| *name == target).cloned();
         let given = self.1.get_key_value(target).filter(|(_, given)| !given.mark.is_revoked());
         Ok((asked, given.map(|(name, _)| name.clone())))
+    }
+}
+
+impl Programs<'_> {
+    fn given(&self, name: &str) -> Option<&ProcessGrant> {
+        self.1.get(name).filter(|grant| !grant.mark.is_revoked())
+    }
+}
+
+impl Both for Programs<'_> {
+    fn asked(&self) -> Vec<(String, Granted)> {
+        let granted = |name: &String| self.given(name).map_or(Granted::Nothing, |_| Granted::All);
+        self.0.iter().map(|name| (name.clone(), granted(name))).collect()
+    }
+
+    fn asks_for(&self, grant: &str) -> bool {
+        self.0.iter().any(|name| name == grant)
+    }
+
+    /// A guest can name no program that it does not ask for.
+    fn lacking(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn lines(&self, target: &str) -> Result<(Option<String>, Option<String>), NoLine> {
+        let (name, arguments) = parse_start(target);
+        let asked = self.0.iter().find(|asked| *asked == name).cloned();
+        // Without arguments the question is whether it may be started at all.
+        let is_within = |grant: &&ProcessGrant| arguments.as_ref().is_none_or(|all| grant.beyond(all, &[]).is_none());
+        let given = self.given(name).filter(is_within);
+        Ok((asked, given.map(|_| name.to_owned())))
     }
 }
 

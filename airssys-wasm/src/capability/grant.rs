@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use super::given::{Given, Mark, in_force};
 use super::http::HttpPattern;
 use super::pattern::Pattern;
+use super::process::ProcessGrant;
 use super::tally::Tallied;
 use super::topics::Topics;
 use crate::limits::FOLDER_BYTES;
@@ -215,6 +216,8 @@ pub struct Requests {
     pub(crate) sockets: Vec<SocketAddress>,
     /// HTTP requests it makes.
     pub(crate) http: Vec<HttpPattern>,
+    /// Programs that it starts, by their names. Where it is empty, the interface is not linked.
+    pub(crate) processes: Vec<String>,
 }
 
 impl Requests {
@@ -238,6 +241,7 @@ impl Requests {
             ("environment", self.environment.clone()),
             ("sockets", texts(&self.sockets)),
             ("http", texts(&self.http)),
+            ("processes", self.processes.clone()),
         ]
     }
 }
@@ -263,6 +267,8 @@ pub(crate) struct Grants {
     pub(crate) sockets: Vec<Given<SocketAddress>>,
     /// HTTP requests it may make.
     pub(crate) http: Vec<Given<HttpPattern>>,
+    /// Programs that it may start, by their names.
+    pub(crate) processes: BTreeMap<String, ProcessGrant>,
     /// What the service does, where that is counted and nothing is denied to it.
     pub(crate) tally: Tallied,
 }

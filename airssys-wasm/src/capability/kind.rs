@@ -16,11 +16,12 @@ pub(crate) enum Kind {
     Environment,
     Sockets,
     Http,
+    Processes,
 }
 
 impl Kind {
     /// All of them, in the order of the book.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Send,
         Self::Call,
         Self::Publish,
@@ -30,6 +31,7 @@ impl Kind {
         Self::Environment,
         Self::Sockets,
         Self::Http,
+        Self::Processes,
     ];
 
     /// How many of them are those of messages.
@@ -47,6 +49,7 @@ impl Kind {
             Self::Environment => "environment",
             Self::Sockets => "sockets",
             Self::Http => "http",
+            Self::Processes => "processes",
         }
     }
 

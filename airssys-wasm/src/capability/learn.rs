@@ -46,7 +46,8 @@ pub(crate) fn learn(requests: &Requests, before: &Grants) -> Option<Smallest> {
 /// The smallest grants for this, of a service that is granted `before`.
 fn smallest(requests: &Requests, before: &Grants, seen: &[(Kind, Box<str>)]) -> Smallest {
     let (mut grants, mut requests, mut beyond) = (Grants::default(), requests.clone(), Vec::new());
-    // Where a folder is and what a variable says is the operator's to know: what of these is used stays as it is.
+    // Where a folder or a program is and what a variable says is the operator's to know: what of these is used stays as
+    // it is.
     let is_seen = |kind: Kind, name: &str| seen.iter().any(|(of, target)| *of == kind && **target == *name);
     for (name, given) in &before.environment {
         if is_seen(Kind::Environment, name) {
@@ -58,7 +59,13 @@ fn smallest(requests: &Requests, before: &Grants, seen: &[(Kind, Box<str>)]) -> 
             grants.files.insert(guest.clone(), super::FileGrant { mark: Mark::default(), ..file.clone() });
         }
     }
-    for kind in Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Environment | Kind::Files)) {
+    for (name, program) in &before.processes {
+        if is_seen(Kind::Processes, name) {
+            grants.processes.insert(name.clone(), super::ProcessGrant { mark: Mark::default(), ..program.clone() });
+        }
+    }
+    let is_written = |kind: &Kind| !matches!(kind, Kind::Environment | Kind::Files | Kind::Processes);
+    for kind in Kind::ALL.into_iter().filter(is_written) {
         let targets = seen.iter().filter(|(of, _)| *of == kind).map(|(_, target)| &**target);
         for text in widened(targets) {
             // It is no rule where the target has a star of its own, say.

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::given::{Given, Mark, with_until};
 use super::grant::{FileGrant, Grants};
 use super::kind::{Kind, NoLine};
+use super::process::ProcessGrant;
 use super::spelling;
 
 /// One line, as it is granted now.
@@ -109,6 +110,30 @@ impl Lines for BTreeMap<String, FileGrant> {
     }
 }
 
+impl Lines for BTreeMap<String, ProcessGrant> {
+    fn lines(&self) -> Vec<Line> {
+        let there = self.iter().filter(|(_, one)| !one.mark.is_revoked());
+        there.map(|(name, one)| Line { what: name.clone(), until: one.until, mark: one.mark.clone() }).collect()
+    }
+
+    fn find(&self, text: &str) -> Result<Option<Mark>, NoLine> {
+        Ok(self.get(text).map(|one| one.mark.clone()).filter(|mark| !mark.is_revoked()))
+    }
+
+    fn add(&mut self, text: &str) -> Result<bool, NoLine> {
+        let why = format!("a program such as {text:?} is granted with its path in the host, in the topology");
+        Err(NoLine::Text(why))
+    }
+
+    fn take_out(&mut self, text: &str) {
+        self.retain(|name, one| name != text && !one.mark.is_revoked());
+    }
+
+    fn each_mark(&mut self, with: &mut dyn FnMut(&str, &mut Mark)) {
+        self.iter_mut().for_each(|(name, one)| with(&with_until(name, one.until), &mut one.mark));
+    }
+}
+
 /// A variable that an instance was made with is its own: what is taken away the next one does not have.
 impl Lines for BTreeMap<String, Given<String>> {
     fn lines(&self) -> Vec<Line> {
@@ -189,6 +214,15 @@ impl Grants {
                 return Err(format!("the folder {guest:?} in one way"));
             }
         }
+        for (name, one) in &more.processes {
+            let there = self
+                .processes
+                .entry(name.clone())
+                .or_insert_with(|| ProcessGrant { mark: Mark::default(), ..one.clone() });
+            if there != one {
+                return Err(format!("the program {name:?} in one way"));
+            }
+        }
         Ok(())
     }
 
@@ -204,6 +238,7 @@ impl Grants {
             Kind::Environment => &self.environment,
             Kind::Sockets => &self.sockets,
             Kind::Http => &self.http,
+            Kind::Processes => &self.processes,
         }
     }
 
@@ -219,6 +254,7 @@ impl Grants {
             Kind::Environment => &mut self.environment,
             Kind::Sockets => &mut self.sockets,
             Kind::Http => &mut self.http,
+            Kind::Processes => &mut self.processes,
         }
     }
 }
@@ -284,7 +320,9 @@ mod tests {
         assert!(under(&mut grants, "environment").add("TZ=UTC").unwrap());
         assert!(under(&mut grants, "environment").add("TZ=CET").unwrap());
         assert_eq!(grants.environment.get("TZ").map(|given| given.what.as_str()), Some("CET"));
-        for (key, bad) in [("environment", "TZ"), ("environment", "=x"), ("files", "/data"), ("send", "a//b")] {
+        for (key, bad) in
+            [("environment", "TZ"), ("environment", "=x"), ("files", "/data"), ("processes", "sh"), ("send", "a//b")]
+        {
             let told = under(&mut grants, key).add(bad).unwrap_err();
             assert!(matches!(told, NoLine::Text(_)) && told.to_string().contains(bad), "{told}");
         }

@@ -17,6 +17,7 @@ pub(crate) mod learn;
 pub(crate) mod lines;
 mod pattern;
 mod policy;
+pub(crate) mod process;
 mod rule;
 pub(crate) mod spelling;
 pub(crate) mod tally;
@@ -32,5 +33,6 @@ pub(crate) use http::{Host, HttpTarget, Near};
 pub(crate) use kind::Kind;
 pub(crate) use pattern::{Pattern, PatternError};
 pub(crate) use policy::Policy;
+pub(crate) use process::ProcessGrant;
 
 pub(crate) use crate::operation::Operation;

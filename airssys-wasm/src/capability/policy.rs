@@ -9,6 +9,7 @@ use super::given::{Given, Mark, in_force};
 use super::grant::{Access, FileGrant, Grants, Requests, SocketAddress};
 use super::http::{HttpPattern, HttpTarget, Near};
 use super::kind::Kind;
+use super::process::{ProcessGrant, parse_start};
 use crate::address::split;
 use crate::error::Denied;
 use crate::operation::Operation;
@@ -42,13 +43,14 @@ impl Policy {
         Self { wires, ..self }
     }
 
-    /// The same for who may have no effects, where that is another one: files are there to be read, and nobody is
-    /// connected to or asked by HTTP.
+    /// The same for who may have no effects, where that is another one: files are there to be read, nobody is
+    /// connected to or asked by HTTP, and no program is started.
     pub(crate) fn without_effects(&self) -> Option<Self> {
-        let Grants { files, sockets, http, tally, .. } = &self.grants;
+        let Grants { files, sockets, http, processes, tally, .. } = &self.grants;
         if !tally.is_counted()
             && sockets.is_empty()
             && http.is_empty()
+            && processes.is_empty()
             && files.values().all(|file| file.access == Access::Read)
         {
             return None;
@@ -56,6 +58,7 @@ impl Policy {
         let mut policy = self.clone();
         policy.grants.sockets.clear();
         policy.grants.http.clear();
+        policy.grants.processes.clear();
         policy.grants.tally.within();
         policy.grants.files.values_mut().for_each(|file| file.access = Access::Read);
         Some(policy)
@@ -123,6 +126,7 @@ impl Policy {
                 let mut all = self.variables().filter(|(name, _)| *name == target);
                 all.next().map(|(_, given)| &given.mark)
             }
+            Kind::Processes => self.program(parse_start(target).0).map(|grant| &grant.mark),
             Kind::Sockets => self.socket(target.parse().ok()?).map(|given| &given.mark),
             Kind::Http => {
                 let target = HttpTarget::parse(target)?;
@@ -284,6 +288,64 @@ impl Policy {
             None => by.is_some(),
             Some(tally) => tally.lets(Kind::Http, &target.to_string(), by.is_some()),
         }
+    }
+
+    /// The program of this name that is requested and granted.
+    fn program(&self, name: &str) -> Option<&ProcessGrant> {
+        let is_requested = self.requests.processes.iter().any(|asked| asked == name);
+        self.grants.processes.get(name).filter(|grant| is_requested && !grant.mark.is_revoked())
+    }
+
+    /// Whether what was started under this name may go on.
+    #[must_use]
+    pub(crate) fn allows_process(&self, name: &str) -> bool {
+        self.program(name).is_some()
+    }
+
+    /// Whether any program is requested and granted.
+    #[must_use]
+    pub(crate) fn has_processes(&self) -> bool {
+        self.requests.processes.iter().any(|name| self.program(name).is_some())
+    }
+
+    /// Says why a program of this name may not be started, or asked anything.
+    #[must_use]
+    pub(crate) fn process_missing(&self, who: &str, name: &str) -> String {
+        missing(self.requests.processes.iter().any(|asked| asked == name), who, "processes", name)
+    }
+
+    /// The grant under which a program may be started with this; or what is missing.
+    pub(crate) fn allows_start(
+        &self,
+        who: &str,
+        name: &str,
+        arguments: &[String],
+        variables: &[(String, String)],
+    ) -> Result<&ProcessGrant, String> {
+        let Some(grant) = self.program(name) else {
+            return Err(self.process_missing(who, name));
+        };
+        // Also where nothing is denied to who is counted: nobody has said what else it could be started with.
+        match grant.beyond(arguments, variables) {
+            Some(beyond) => Err(beyond),
+            None => Ok(grant),
+        }
+    }
+
+    /// The grant under which a program is about to be started with this; or what is missing.
+    pub(crate) fn lets_process(
+        &self,
+        who: &str,
+        name: &str,
+        arguments: &[String],
+        variables: &[(String, String)],
+    ) -> Result<&ProcessGrant, String> {
+        let grant = self.allows_start(who, name, arguments, variables)?;
+        grant.mark.note_use();
+        if let Some(tally) = self.grants.tally.of(Kind::Processes) {
+            let _granted = tally.lets(Kind::Processes, name, true);
+        }
+        Ok(grant)
     }
 
     /// Says why this request may not be made. Off the hot path.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::capability::asked::{CapabilityRequest, Granted, asked};
-use crate::capability::{FileGrant, Grants, Kind, Requests};
+use crate::capability::{FileGrant, Grants, Kind, ProcessGrant, Requests};
 use crate::schema::Schema;
 use crate::topology::ServiceNode;
 
@@ -18,8 +18,8 @@ pub struct Ungranted {
     pub release: String,
     /// What it asks for.
     pub requests: Vec<CapabilityRequest>,
-    /// The line of the service's entry in the topology that grants it, with what is granted already. `/HOST-FOLDER` and
-    /// `VALUE` are for the operator to say.
+    /// The line of the service's entry in the topology that grants it, with what is granted already. `/HOST-FOLDER`,
+    /// `/HOST-PROGRAM` and `VALUE` are for the operator to say.
     pub line: String,
 }
 
@@ -66,6 +66,9 @@ fn enough(requests: &Requests, grants: &Grants, itself: &str) -> Grants {
             Some(grant) => grant.access = grant.access.max(*access),
             None => drop(all.files.insert(folder.clone(), FileGrant::new("/HOST-FOLDER", *access))),
         }
+    }
+    for name in &requests.processes {
+        all.processes.entry(name.clone()).or_insert_with(|| ProcessGrant::new("/HOST-PROGRAM"));
     }
     for name in &requests.environment {
         all.environment.entry(name.clone()).or_insert_with(|| "VALUE".to_owned().into());

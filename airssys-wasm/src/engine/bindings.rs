@@ -77,6 +77,25 @@ pub(crate) mod sync_lane {
     }
 }
 
+/// What a release that requests `processes` may import besides. It waits, so it is for the async lane alone.
+pub(crate) mod os {
+    wasmtime::component::bindgen!({
+        path: "../wit/os",
+        world: "airssys:os/with-processes",
+        imports: {
+            "airssys:os/processes@0.1.0.[static]process.start": async | trappable,
+            "airssys:os/processes@0.1.0.[method]process.wait": async | trappable,
+            "airssys:os/processes@0.1.0.[method]process.exited": async | trappable,
+            "airssys:os/processes@0.1.0.[method]process.signal": async | trappable,
+            default: trappable,
+        },
+        with: {
+            "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
+            "airssys:os/processes.process": crate::engine::host::running::Running,
+        },
+    });
+}
+
 /// What a release that requests `spawn` may import besides. Nothing in it waits, so both lanes share it.
 pub(crate) mod supervision {
     wasmtime::component::bindgen!({

@@ -7,7 +7,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Val};
 
 use super::block;
-use super::contract::CONTRACT;
+use super::contract::is_contract;
 use super::http;
 use super::interface::is_left_behind;
 use super::no_call::NoCall;
@@ -36,7 +36,7 @@ pub(crate) struct Functions(Arc<[Function]>);
 
 /// Whether an export is called by its own type: neither by the contract's nor by one of WASI's.
 pub(super) fn is_typed(export: &str) -> bool {
-    !export.starts_with(CONTRACT) && !export.starts_with("wasi:")
+    !is_contract(export) && !export.starts_with("wasi:")
 }
 
 impl Functions {

@@ -5,7 +5,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
-use super::contract::{CONTRACT, Lane, MESSAGING, SUPERVISION};
+use super::contract::{Beyond, Lane, MESSAGING, PROCESSES};
 use super::guest::Guest;
 use super::obstacle::{Absence, Obstacle};
 use super::wires::{self, is_foreign};
@@ -13,11 +13,12 @@ use crate::typed::{compatible, unversioned};
 
 /// Every interface that this host links, with its version. A component may have been built for another patch of the
 /// same WASI.
-pub(super) const KNOWN: [&str; 37] = [
+pub(super) const KNOWN: [&str; 38] = [
     "airssys:actor/types@0.1.0",
     "airssys:actor/messaging@0.1.0",
     "airssys:actor/log@0.1.0",
     "airssys:actor/supervision@0.1.0",
+    "airssys:os/processes@0.1.0",
     "wasi:keyvalue/store@0.2.0-draft",
     "wasi:keyvalue/atomics@0.2.0-draft",
     "wasi:keyvalue/batch@0.2.0-draft",
@@ -101,7 +102,7 @@ pub(super) fn missing(
     engine: &Engine,
     component: &Component,
     lane: Lane,
-    supervises: bool,
+    beyond: Beyond,
 ) -> Vec<Obstacle> {
     let ty = component.component_type();
     let absent = |import: &str, why: Absence| Obstacle::Import { import: import.to_owned(), why };
@@ -115,7 +116,7 @@ pub(super) fn missing(
     let wired = wires::of(engine, &ty);
     let is_wired = |name: &str| wired.iter().any(|import| *import.name == *name);
     let others = ty.imports(engine).filter(|(name, _)| !is_wired(name));
-    let unknown = others.filter_map(|(name, _)| Some(absent(name, absence(name, supervises)?)));
+    let unknown = others.filter_map(|(name, _)| Some(absent(name, absence(name, beyond)?)));
     let unknown: Vec<Obstacle> = unknown.collect();
     if !unknown.is_empty() {
         return unknown;
@@ -129,11 +130,11 @@ pub(super) fn missing(
 }
 
 /// Why an interface is not there, by its name alone.
-fn absence(import: &str, supervises: bool) -> Option<Absence> {
+fn absence(import: &str, beyond: Beyond) -> Option<Absence> {
     let known = || KNOWN.iter().chain(&KNOWN_OF_THE_THIRD).filter(|known| unversioned(known) == unversioned(import));
     match known().find(|known| compatible(known, import)).or_else(|| known().next()) {
         Some(known) if compatible(known, import) => {
-            (known.starts_with(SUPERVISION) && !supervises).then_some(Absence::NotRequested)
+            beyond.lacks(known).map(|key| Absence::NotRequested { key: key.to_owned() })
         }
         Some(known) => Some(Absence::Version { known: (*known).to_owned() }),
         None if is_foreign(import) => Some(Absence::NotPlain),
@@ -141,7 +142,7 @@ fn absence(import: &str, supervises: bool) -> Option<Absence> {
     }
 }
 
-/// Whether an import may wait: all of WASI's own, and `messaging.call`.
+/// Whether an import may wait: all of WASI's own, programs, and `messaging.call`.
 fn needs_to_wait(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
     let calls = || match item {
         ComponentItem::ComponentInstance(interface) => {
@@ -150,11 +151,7 @@ fn needs_to_wait(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
         _ => false,
     };
     is_foreign(name)
+        || name.starts_with(PROCESSES)
         || (name.starts_with("wasi:") && !name.starts_with("wasi:keyvalue/") && !name.starts_with("wasi:config/"))
         || (name.starts_with(MESSAGING) && calls())
-}
-
-/// Whether an interface belongs to the contract between host and guests.
-pub(crate) fn is_contract(interface: &str) -> bool {
-    interface.starts_with(CONTRACT)
 }

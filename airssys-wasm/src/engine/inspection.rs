@@ -15,6 +15,7 @@ use super::anatomy::Anatomy;
 use super::asked::Demands;
 use super::beyond::{beyond, out_of_range};
 use super::binary::check_component;
+use super::contract::Beyond;
 use super::error::TemplateError;
 use super::exports::{self, Exported};
 use super::extent;
@@ -159,9 +160,9 @@ fn missing(
             host.get_or_init(|| (engine, Linkers::default()))
         }
     };
-    let supervises = !requests.spawn.is_empty();
-    let linker = linkers.get(engine, lane, supervises)?;
+    let beyond = Beyond::of(requests);
+    let linker = linkers.get(engine, lane, beyond)?;
     let component = Component::new(engine, imports::importing(bytes)?)?;
     let linker = wires::linked(&linker, &wires::of(engine, &component.component_type()))?;
-    Ok(imports::missing(&linker, engine, &component, lane, supervises))
+    Ok(imports::missing(&linker, engine, &component, lane, beyond))
 }

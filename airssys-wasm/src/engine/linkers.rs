@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-use super::contract::Lane;
+use super::contract::{Beyond, Lane};
 use super::generation::Generation;
 use super::guest::Guest;
 use super::{host, p3};
@@ -18,15 +18,15 @@ pub(super) struct Linkers(Mutex<Vec<Known>>);
 struct Known {
     engine: Engine,
     lane: Lane,
-    supervises: bool,
+    beyond: Beyond,
     linker: Arc<Linker<Guest>>,
 }
 
 impl Linkers {
-    /// What a release of this lane is linked with; with `supervision` where it asks for it.
-    pub(super) fn get(&self, engine: &Engine, lane: Lane, supervises: bool) -> wasmtime::Result<Arc<Linker<Guest>>> {
+    /// What a release of this lane is linked with; with what it asks for beyond the baseline.
+    pub(super) fn get(&self, engine: &Engine, lane: Lane, beyond: Beyond) -> wasmtime::Result<Arc<Linker<Guest>>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut known = all.iter().filter(|known| (known.lane, known.supervises) == (lane, supervises));
+        let mut known = all.iter().filter(|known| (known.lane, known.beyond) == (lane, beyond));
         if let Some(known) = known.find(|known| Engine::same(&known.engine, engine)) {
             return Ok(Arc::clone(&known.linker));
         }
@@ -38,11 +38,14 @@ impl Linkers {
                 p3::add_to_linker(&mut linker)?;
             }
         }
-        if supervises {
+        if beyond.supervision {
             host::add_supervision_to_linker(&mut linker)?;
         }
+        if beyond.processes && lane == Lane::Async {
+            host::add_processes_to_linker(&mut linker)?;
+        }
         let linker = Arc::new(linker);
-        all.push(Known { engine: engine.clone(), lane, supervises, linker: Arc::clone(&linker) });
+        all.push(Known { engine: engine.clone(), lane, beyond, linker: Arc::clone(&linker) });
         Ok(linker)
     }
 

@@ -99,8 +99,11 @@ pub enum Absence {
         /// The interface that is there.
         known: String,
     },
-    /// It is linked only where the release requests `spawn`.
-    NotRequested,
+    /// It is linked only where the release requests something.
+    NotRequested {
+        /// The key under `[requests]`.
+        key: String,
+    },
     /// It is another service's affair, and has a function whose values cannot cross: resources of the host, streams or
     /// futures, or it is `async`.
     NotPlain,
@@ -169,7 +172,10 @@ impl Coded for Obstacle {
             Self::Import { why: Absence::NotPlain, .. } => {
                 "make its functions take and return values without resources of WASI, streams and futures".to_owned()
             }
-            Self::Import { why: Absence::NotRequested, .. } => {
+            Self::Import { why: Absence::NotRequested { key }, .. } if key == "processes" => {
+                "add `processes` under [requests] in its Component.toml, with the names of the programs that it starts, such as \"convert\"".to_owned()
+            }
+            Self::Import { why: Absence::NotRequested { .. }, .. } => {
                 "add `spawn` under [requests] in its Component.toml, with the children that it spawns, such as \"worker/*\"".to_owned()
             }
             Self::Import { why: Absence::Waits, .. } | Self::Tasks => {
@@ -234,7 +240,7 @@ impl fmt::Display for Absence {
                 write!(f, "which is of another version of the contract: this host has {known}")
             }
             Self::Version { known } => write!(f, "which is of another version: this host has {known}"),
-            Self::NotRequested => f.write_str("which it does not request"),
+            Self::NotRequested { .. } => f.write_str("which it does not request"),
             Self::NotPlain => f.write_str(
                 "which is no interface of values and resources of its own alone, and nothing else crosses from one service to another",
             ),

@@ -13,7 +13,7 @@ use super::binary::read_component;
 use super::cache::CachedCode;
 use super::class::Engines;
 use super::command::Command;
-use super::contract::Lane;
+use super::contract::{Beyond, Lane};
 use super::error::TemplateError;
 use super::facts::Facts;
 use super::functions::Functions;
@@ -141,7 +141,7 @@ impl Template {
             }
         };
         let imports = wires::of(&engine, &component.component_type());
-        let pre = link(engines, &component, lane, !requests.spawn.is_empty(), &imports, path)?;
+        let pre = link(engines, &component, lane, Beyond::of(requests), &imports, path)?;
         let invalid =
             |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
         let exports = Exports::find(&component, &pre, lane).map_err(invalid)?;
@@ -232,15 +232,15 @@ fn link(
     engines: &Engines,
     component: &Component,
     lane: Lane,
-    supervises: bool,
+    beyond: Beyond,
     wired: &[Import],
     path: &Path,
 ) -> Result<InstancePre<Guest>, TemplateError> {
     let invalid =
         |error: wasmtime::Error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") };
     let engine = component.engine();
-    let linker = engines.linkers().get(engine, lane, supervises).map_err(invalid)?;
+    let linker = engines.linkers().get(engine, lane, beyond).map_err(invalid)?;
     let linker = wires::linked(&linker, wired).map_err(invalid)?;
-    TemplateError::of(path, imports::missing(&linker, engine, component, lane, supervises))?;
+    TemplateError::of(path, imports::missing(&linker, engine, component, lane, beyond))?;
     linker.instantiate_pre(component).map_err(invalid)
 }

@@ -10,7 +10,7 @@ use wasmtime::{AsContextMut as _, Engine, StoreContextMut};
 
 use super::abi::{self, Answering, Crossing};
 use super::block;
-use super::contract::CONTRACT;
+use super::contract::is_contract;
 use super::foreign::Imported;
 use super::guest::Guest;
 use super::lending;
@@ -95,7 +95,7 @@ pub(super) fn interface<'a>(name: &'a str, item: &ComponentExtern<'a>) -> &'a st
 
 /// Whether an import is another service's affair: an interface that is neither WASI's nor the contract's.
 pub(super) fn is_foreign(import: &str) -> bool {
-    import.contains(':') && !import.starts_with("wasi:") && !import.starts_with(CONTRACT)
+    import.contains(':') && !import.starts_with("wasi:") && !is_contract(import)
 }
 
 /// What a component imports from other services, as far as its values can cross: an import that is missing here has a

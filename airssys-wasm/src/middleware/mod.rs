@@ -252,7 +252,7 @@ pub enum Verdict {
     /// told that the service is stopped. Whoever goes away is not waited for: the future is dropped, and the layers are
     /// told that the message was discarded.
     ///
-    /// So it is with a file, a socket and an HTTP request of a guest, for the `reserve_timeout`.
+    /// So it is with a file, a socket, an HTTP request and a program of a guest, for the `reserve_timeout`.
     ///
     /// Nothing else can wait: state, clocks and what else a guest has for itself, a publication, a subscription, what
     /// is done to children, what the host brings to a mailbox, and everything in the sync lane. There nobody looks at

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::fuse::Fuse;
-use crate::capability::{Access, Requests, spelling};
+use crate::capability::{Access, Requests, process, spelling};
 use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source, parse_all};
 use crate::engine::{Demands, Inspection, Lane, TemplateError};
@@ -128,6 +128,7 @@ struct WrittenRequests {
     environment: Vec<Spanned<String>>,
     sockets: Vec<Spanned<String>>,
     http: Vec<Spanned<String>>,
+    processes: Vec<Spanned<String>>,
 }
 
 /// The limits that a file names; the others are left as they were.
@@ -260,6 +261,7 @@ impl Manifest {
                 environment: variables(source, asked.environment)?,
                 sockets: parse_all(source, &asked.sockets)?,
                 http: parse_all(source, &asked.http)?,
+                processes: programs(source, asked.processes)?,
             },
         })
     }
@@ -318,6 +320,18 @@ fn variables(source: &Source, asked: Vec<Spanned<String>>) -> Result<Vec<String>
         }
         let what = format!("{:?} is no name of a variable", name.get_ref());
         Err(source.error(&name.span(), what, spelling::VARIABLE_HINT))
+    });
+    checked.collect()
+}
+
+/// Names under which programs are granted.
+fn programs(source: &Source, asked: Vec<Spanned<String>>) -> Result<Vec<String>, ConfigError> {
+    let checked = asked.into_iter().map(|name| {
+        if process::is_name(name.get_ref()) {
+            return Ok(name.into_inner());
+        }
+        let what = format!("{:?} is no name of a program", name.get_ref());
+        Err(source.error(&name.span(), what, process::NAME_HINT))
     });
     checked.collect()
 }

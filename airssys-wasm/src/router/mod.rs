@@ -53,6 +53,7 @@ use crate::error::{NotFound, SendError};
 use crate::events::Events;
 use crate::message::{DeadLetter, DeadReason, DownReason};
 use crate::middleware::{Stack, Who};
+use crate::process::Places;
 use crate::settings::MeshSettings;
 use crate::waits::Waits;
 
@@ -86,6 +87,8 @@ pub(crate) struct Mesh {
     pub(crate) events: Arc<Events>,
     /// Makes the HTTP requests of guests.
     pub(crate) client: Arc<Client>,
+    /// The programs that run for guests.
+    pub(crate) programs: Arc<Places>,
     next_id: AtomicU64,
 }
 
@@ -125,6 +128,7 @@ impl Mesh {
             timers: Timers::new(settings.most_timers()),
             events,
             client: Arc::new(client),
+            programs: Places::new(settings.processes),
             dead: DeadLetters::new(settings.dead_letters, settings.dead_letter_bytes, DeadLetter::bytes),
             next_id: AtomicU64::new(1),
         }
@@ -188,8 +192,9 @@ impl Mesh {
         service.directory.each(|place| self.close(place.inbox.mailbox()));
     }
 
-    /// Ends the subscriptions of a service that its policy does not allow.
-    pub(crate) fn end_subscriptions(&self, service: &Service, policy: &Policy) {
+    /// Ends the subscriptions of a service that its policy does not allow, and kills the programs.
+    pub(crate) fn end_ungranted(&self, service: &Service, policy: &Policy) {
+        self.programs.kill_ungranted(service.address.as_str(), |name| policy.allows_process(name));
         let theirs = |target: &Arc<Place>| target.is_of(&service.common);
         self.topics.retain(|pattern, target| !theirs(target) || policy.allows(Operation::Subscribe, pattern.as_str()));
     }
@@ -200,6 +205,7 @@ impl Mesh {
         self.events.resize(settings.events, settings.event_bytes);
         self.dead.resize(settings.dead_letters, settings.dead_letter_bytes);
         self.timers.resize(settings.most_timers());
+        self.programs.set(settings.processes);
     }
 
     pub(crate) fn reserve_timeout(&self) -> Duration {

@@ -4,12 +4,14 @@ mod builder;
 mod changes;
 mod command;
 mod deployments;
+mod executor;
 mod forget;
 mod functions;
 mod messages;
 mod status;
 
 pub use builder::RuntimeBuilder;
+pub use executor::{ExecuteError, Executor, Program, ProgramExit, ProgramOutput};
 pub use forget::{ForgetError, Forgotten};
 pub use status::{ListenerStatus, ServiceStatus};
 

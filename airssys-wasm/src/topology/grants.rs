@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::names::{Named, NodeKind};
+use super::programs::programs;
+use super::variables::environment;
 use super::written;
 use crate::address::split;
-use crate::capability::given;
-use crate::capability::{Access, FileGrant, Given, Grants, Pattern, spelling};
+use crate::capability::{Access, FileGrant, Given, Grants, Pattern, ProcessGrant, given, spelling};
 use crate::config_file::{ConfigError, Source, parse_all};
 
 pub(super) fn grants(
@@ -20,19 +21,23 @@ pub(super) fn grants(
 ) -> Result<Grants, ConfigError> {
     let said = |list: &'_ Option<Vec<Spanned<String>>>| list.clone().unwrap_or_default();
     check_spawned(source, written, names, &said(&asked.spawn))?;
+    let files = asked.files.as_ref().map_or_else(|| Ok(BTreeMap::new()), |asked| files(source, asked))?;
+    let processes = asked.processes.as_ref().map_or_else(|| Ok(BTreeMap::new()), |asked| programs(source, asked))?;
+    check_own_programs(source, asked, &files, &processes)?;
     Ok(Grants {
         send: addresses(source, names, &said(&asked.send), split_address)?,
         call: addresses(source, names, &said(&asked.call), split_function)?,
         publish: parse_all(source, &said(&asked.publish))?,
         subscribe: parse_all(source, &said(&asked.subscribe))?,
         spawn: addresses(source, names, &said(&asked.spawn), split_address)?,
-        files: asked.files.as_ref().map_or_else(|| Ok(BTreeMap::new()), |asked| files(source, asked))?,
+        files,
         environment: asked
             .environment
             .as_ref()
             .map_or_else(|| Ok(BTreeMap::new()), |asked| environment(source, asked))?,
         sockets: parse_all(source, &said(&asked.sockets))?,
         http: parse_all(source, &said(&asked.http))?,
+        processes,
         ..Grants::default()
     })
 }
@@ -125,21 +130,24 @@ fn file_grant(source: &Source, guest: &str, file: &written::File) -> Result<File
     Ok(grant)
 }
 
-fn environment(
+/// No program lies where who may start it may write: it could start anything.
+fn check_own_programs(
     source: &Source,
-    asked: &BTreeMap<String, Spanned<String>>,
-) -> Result<BTreeMap<String, Given<String>>, ConfigError> {
-    for (name, value) in asked {
-        if !spelling::is_variable(name) {
-            let what = format!("{name:?} is no name of a variable");
-            return Err(source.error(&value.span(), what, spelling::VARIABLE_HINT));
-        }
-        if value.get_ref().contains('\0') {
-            let what = format!("the value of the variable {name:?} has the character 0 in it");
-            return Err(source.error(&value.span(), what, "leave the character out"));
+    asked: &written::Grants,
+    files: &BTreeMap<String, FileGrant>,
+    processes: &BTreeMap<String, ProcessGrant>,
+) -> Result<(), ConfigError> {
+    let written = || files.values().filter(|file| file.access == Access::ReadWrite);
+    for (name, process) in asked.processes.iter().flatten() {
+        let program = processes.get(name).map(|granted| granted.program.as_path()).unwrap_or(Path::new(""));
+        if let Some(folder) = written().find(|file| lies_in(program, &file.host)) {
+            let (program, folder) = (program.display(), folder.host.display());
+            let what = format!("the program {program} lies in the granted folder {folder}, which may be written to");
+            let hint = "who can write a program can start anything: grant one that lies elsewhere";
+            return Err(source.error(&process.program.span(), what, hint));
         }
     }
-    Ok(asked.iter().map(|(name, value)| (name.clone(), value.get_ref().clone().into())).collect())
+    Ok(())
 }
 
 /// Whether a file is in a folder, whatever links lead to either.

@@ -5,7 +5,7 @@ use toml::Table;
 
 use super::role::Role;
 use super::tree::{RootSpec, ServiceNode, SupervisorNode, TopologySettings};
-use crate::capability::{FileGrant, Grants};
+use crate::capability::{FileGrant, Grants, ProcessGrant};
 use crate::limits::{FOLDER_BYTES, Limits};
 use crate::listener::settings::{Listening, Route, RouteKey};
 use crate::logger::LogSettings;
@@ -91,5 +91,6 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("## Limits", of::<Limits>()),
         ("## Requests and grants", markdown(["key", "asked for", "granted", "allows"], Grants::KEYS, &Table::new())),
         ("### `files`", markdown(HEADS, FileGrant::KEYS, &folder)),
+        ("### `processes`", markdown(HEADS, ProcessGrant::KEYS, &ProcessGrant::new("").table())),
     ]
 }

@@ -147,6 +147,8 @@ schema! {
         timers: Count<usize> => mesh.timers, in 0..=100_000_000, by InPlace;
         /// what those may carry together
         timer_bytes: Bytes => mesh.timer_bytes, in 0..=HELD, by InPlace;
+        /// programs of the machine that all services together may have running at a time: see [programs](os.md)
+        processes: Count<usize> => mesh.processes, in 0..=1_000_000, by InPlace;
         /// from which size on a component that is deployed is compiled by the baseline compiler first: see
         /// [deploying](operating.md#large-components)
         baseline_from: Bytes => baseline_from, by InPlace;

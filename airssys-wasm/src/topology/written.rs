@@ -15,8 +15,8 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 use super::role;
 use super::tree::{ServiceNode, SupervisorNode, WrittenFlags, WrittenSettings};
 use crate::address::Address;
-use crate::capability::{self, Access, Clocks, FileGrant, Given, Randomness, given};
-use crate::limits::{Limits, NODE_BYTES};
+use crate::capability::{self, Access, Clocks, FileGrant, Given, ProcessGrant, Randomness, given};
+use crate::limits::{HELD, Limits, NODE_BYTES};
 use crate::listener::settings::WrittenListening;
 use crate::logger::WrittenLog;
 use crate::rate::WrittenRate;
@@ -183,6 +183,9 @@ schema! {
         sockets: Vec<Spanned<String>> => sockets, by Deployment, kind "list of addresses", default "list of addresses";
         /// to make these [HTTP requests](#http-requests)
         http: Vec<Spanned<String>> => http, by InPlace, kind "list of requests", default "list of requests";
+        /// to start these [programs](os.md) of the machine
+        processes: BTreeMap<String, Process> => processes, by InPlace, kind "list of names",
+            default "`{ convert = { program = \"/usr/bin/convert\" } }`";
     }
 }
 
@@ -194,6 +197,36 @@ schema! {
         access: Access => access, default "`\"read\"`";
         /// what may be in the folder for a guest to write more; with `read-write` only
         max: Spanned<Bytes> => max_bytes, in NODE_BYTES..=1 << 50;
+        /// until when it is granted, such as `2027-01-01T00:00:00Z`
+        until: Spanned<String> => until, default "for good";
+    }
+}
+
+schema! {
+    of ProcessGrant, written Process {
+        /// the program, by its whole path
+        program: Spanned<PathBuf> => program, needed "required";
+        /// its arguments, each in its place: `*` stands for any text without `/`, and `"**"`, as the last one, for all
+        /// that are left
+        arguments: Vec<Spanned<String>> => arguments, kind "list of patterns", default "none";
+        /// the variables that a guest may give it
+        environment: Vec<Spanned<String>> => environment, kind "list of names", default "none";
+        /// the variables that it has with these values, whatever a guest says
+        variables: BTreeMap<String, Spanned<String>> => variables, default "none";
+        /// its working folder, where a guest does not name one of those that it is granted
+        folder: Spanned<PathBuf> => folder, default "`/`";
+        /// the address space of each of its processes
+        memory: Bytes => memory_bytes, in 1 << 20..=1 << 50;
+        /// how long each of its processes may compute, rounded up to seconds
+        cpu: Humane => cpu, in MILLISECOND..=YEAR;
+        /// files that each of its processes may have open
+        files: Count<u64> => files, in 3..=1_000_000;
+        /// how many of it may run at a time for the service
+        at_a_time: Count<usize> => at_a_time, in 1..=100_000;
+        /// how long it may run
+        time: Humane => time, in MILLISECOND..=YEAR;
+        /// what may be read of its standard output and its standard error together
+        output: Bytes => output_bytes, in 0..=HELD;
         /// until when it is granted, such as `2027-01-01T00:00:00Z`
         until: Spanned<String> => until, default "for good";
     }
@@ -333,6 +366,23 @@ impl Written<BTreeMap<String, FileGrant>> for BTreeMap<String, File> {
     fn numbers(field: &BTreeMap<String, FileGrant>, key: &'static Key, all: &mut Vec<Number>) {
         for (guest, file) in field {
             all.extend(file.numbers().into_iter().map(|number| number.within(guest).within(key.key)));
+        }
+    }
+}
+
+/// Programs by their names. What is wrong with one, those find who have the file.
+impl Written<BTreeMap<String, ProcessGrant>> for BTreeMap<String, Process> {
+    const KIND: &'static str = "table";
+
+    fn put(&self, _field: &mut BTreeMap<String, ProcessGrant>) {}
+
+    fn value(field: &BTreeMap<String, ProcessGrant>) -> Option<Value> {
+        Some(field.iter().map(|(name, one)| (name.clone(), Value::from(one.table()))).collect::<Table>().into())
+    }
+
+    fn numbers(field: &BTreeMap<String, ProcessGrant>, key: &'static Key, all: &mut Vec<Number>) {
+        for (name, one) in field {
+            all.extend(one.numbers().into_iter().map(|number| number.within(name).within(key.key)));
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Maker {
     Response,
     /// Of a message of HTTP.
     Trailers,
+    /// The end of a program.
+    Process,
     /// It was there before the turn.
     Earlier,
 }

@@ -28,6 +28,7 @@ mod log;
 mod messaging;
 mod own;
 pub(crate) mod passing;
+pub(crate) mod programs;
 mod query;
 mod script;
 mod state;

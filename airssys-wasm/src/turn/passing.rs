@@ -86,12 +86,16 @@ impl Turn {
         needs: Operations,
         target: impl FnOnce() -> Arc<str>,
     ) -> Option<Question> {
-        let asked = self.identity.asks(operation, needs, target)?;
-        Some(Question { trace: self.trace, ..asked })
+        Some(self.identity.asks(operation, needs, target)?.of(self.trace))
     }
 }
 
 impl Question {
+    /// The same, for what comes of the message `trace`.
+    pub(crate) fn of(self, trace: u64) -> Self {
+        Self { trace, ..self }
+    }
+
     /// Asks the layers, and waits where one has to wait. The body is what they make of it.
     ///
     /// # Errors

@@ -191,6 +191,7 @@ fn asked_for(requests: &Requests) -> Vec<String> {
         "files" => "folders",
         "sockets" => "connections to",
         "http" => "to request",
+        "processes" => "to start",
         key => key,
     };
     let named = requests.by_key().into_iter().filter(|(_, names)| !names.is_empty());

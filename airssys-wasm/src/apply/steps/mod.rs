@@ -333,7 +333,7 @@ impl<'a> Steps<'a> {
                 }
             });
             if let Some(standing) = self.standing.get(service) {
-                actual.mesh.end_subscriptions(&standing.placed.service, &next.node.terms().policy);
+                actual.mesh.end_ungranted(&standing.placed.service, &next.node.terms().policy);
             }
         }
     }

@@ -19,8 +19,10 @@ pub(crate) mod messaging;
 pub(super) mod opening;
 pub(super) mod passed;
 mod poll;
+mod processes;
 pub(crate) mod random;
 pub(crate) mod resources;
+pub(crate) mod running;
 mod streams;
 pub(crate) mod supervision;
 
@@ -51,6 +53,11 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Guest>, lane: Lane) -> wasmtime:
 /// Links what lets a guest have children.
 pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::supervision::airssys::actor::supervision::add_to_linker::<_, HasSelf<Guest>>(linker, same)
+}
+
+/// Links what lets a guest start programs.
+pub(crate) fn add_processes_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    bindings::os::airssys::os::processes::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
 /// Links WASI: wasmtime's, with the door for time, chance, environment and the order of what is waited for, and our own

@@ -1,0 +1,363 @@
+//! Programs of the machine for the program that embeds the host: started in the name of a service, by the one executor
+//! that guests' own calls go through. So what the service is not granted is denied, passes its layers, counts for its
+//! limits and is on record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Runtime;
+use crate::apply::Hosted;
+use crate::hint::{Act, Coded, Hint};
+use crate::process::Exit;
+use crate::turn::Identity;
+use crate::turn::programs::{Narrower, ProgramError, Wanted};
+
+/// Something to run: a program that the service is granted, and with what.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::Program;
+///
+/// let _now = Program::new("date").arg("+%s").env("TZ", "UTC");
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Program {
+    wanted: Wanted,
+    stdin: Bytes,
+}
+
+/// How a program ended.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::ProgramExit;
+///
+/// fn is_well(exit: &ProgramExit) -> bool {
+///     *exit == ProgramExit::Status(0)
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProgramExit {
+    /// By itself, with this status.
+    Status(i32),
+    /// By the signal of this number.
+    Signal(i32),
+    /// The host killed it over this limit of its grant.
+    Limit(&'static str),
+    /// The host killed it, since its grant was taken away.
+    Revoked,
+}
+
+/// What came of a program.
+///
+/// # Example
+///
+/// ```
+/// fn lines(output: &airssys_wasm::ProgramOutput) -> usize {
+///     output.stdout.split(|byte| *byte == b'\n').count()
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProgramOutput {
+    /// How it ended.
+    pub exit: ProgramExit,
+    /// What it wrote to its standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Why a program was not run, or not to its end.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::ExecuteError;
+///
+/// fn may_be_better_later(error: &ExecuteError) -> bool {
+///     matches!(error, ExecuteError::Overloaded { .. })
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// No actor of such a service is there.
+    #[error("there is no service {service:?} with an actor that is always there")]
+    NoSuchService {
+        /// What was asked for.
+        service: String,
+    },
+    /// It is not granted, or a layer turned it away.
+    #[error("{why}")]
+    Denied {
+        /// What is missing, or what the layer said.
+        why: String,
+    },
+    /// As many run as may.
+    #[error("{why}")]
+    Overloaded {
+        /// Of what.
+        why: String,
+    },
+    /// The system did not start it.
+    #[error("{why}")]
+    NotStarted {
+        /// What it says.
+        why: String,
+    },
+    /// It was not over in time, and was killed.
+    #[error("it was not over within {timeout:?}, and was killed")]
+    Timeout {
+        /// How long it had.
+        timeout: Duration,
+    },
+}
+
+impl Coded for ExecuteError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchService { .. } => "no-such-service",
+            Self::Denied { .. } => "denied",
+            Self::Overloaded { .. } => "overloaded",
+            Self::NotStarted { .. } => "not-started",
+            Self::Timeout { .. } => "timeout",
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoSuchService { .. } => Some(Act::ListServices.into()),
+            Self::Overloaded { .. } => Some("wait until one has ended, or raise the limit".into()),
+            _ => None,
+        }
+    }
+}
+
+impl From<ProgramError> for ExecuteError {
+    fn from(error: ProgramError) -> Self {
+        match error {
+            ProgramError::Denied(why) => Self::Denied { why },
+            ProgramError::Overloaded(why) => Self::Overloaded { why },
+            ProgramError::NotStarted(why) => Self::NotStarted { why },
+            ended @ ProgramError::Ended => Self::NotStarted { why: ended.to_string() },
+        }
+    }
+}
+
+impl Program {
+    /// The program that is granted under this name.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let _date = airssys_wasm::Program::new("date");
+    /// ```
+    pub fn new(name: impl Into<String>) -> Self {
+        let (arguments, environment) = (Vec::new(), Vec::new());
+        let wanted = Wanted { name: name.into(), arguments, environment, folder: None, narrower: Narrower::default() };
+        Self { wanted, stdin: Bytes::new() }
+    }
+
+    /// One argument more.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let _date = airssys_wasm::Program::new("date").arg("+%s");
+    /// ```
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.wanted.arguments.push(argument.into());
+        self
+    }
+
+    /// One variable more. It inherits none.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let _date = airssys_wasm::Program::new("date").env("TZ", "UTC");
+    /// ```
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.wanted.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// A folder to work in, as the guests of the service know it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let _listed = airssys_wasm::Program::new("ls").working_folder("/data/new");
+    /// ```
+    pub fn working_folder(mut self, folder: impl Into<String>) -> Self {
+        self.wanted.folder = Some(folder.into());
+        self
+    }
+
+    /// What it reads.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let _sorted = airssys_wasm::Program::new("sort").stdin("b\na\n");
+    /// ```
+    pub fn stdin(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+}
+
+/// Runs programs in the name of a service.
+///
+/// Each is looked at before it is started: what the service asks for and is granted, its layers, its limits. It is
+/// cleaned up behind: where nobody waits for it any more, it is killed, with all that it has started.
+///
+/// # Example
+///
+/// ```
+/// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+/// # doc::tools(async |runtime| {
+/// use airssys_wasm::{ExecuteError, Program, ProgramExit};
+///
+/// // The release of the service asks for `sh`, and it is granted with the arguments `-c` and another one.
+/// let executor = runtime.executor("tools")?;
+/// let done = executor.execute(Program::new("sh").arg("-c").arg("cat; exit 3").stdin("hello")).await?;
+/// assert_eq!((done.exit, done.stdout.as_slice()), (ProgramExit::Status(3), b"hello".as_slice()));
+///
+/// // What is not granted is denied, and on record as if the service had asked.
+/// let refused = executor.execute(Program::new("sh").arg("-x")).await.unwrap_err();
+/// assert!(matches!(refused, ExecuteError::Denied { .. }));
+/// # Ok(()) });
+/// ```
+#[derive(Clone)]
+pub struct Executor {
+    hosted: Arc<Hosted>,
+    service: String,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Executor").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+impl Runtime {
+    /// What runs programs of the machine in the name of a service; of one with several actors, in that of the first.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError::NoSuchService`]: there is no such service, or its actors come and go.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::tools(async |runtime| {
+    /// // This service is granted a shell.
+    /// assert!(runtime.executor("tools").is_ok());
+    /// assert!(runtime.executor("nobody").is_err());
+    /// # Ok(()) });
+    /// ```
+    pub fn executor(&self, service: &str) -> Result<Executor, ExecuteError> {
+        let executor = Executor { hosted: Arc::clone(&self.hosted), service: service.to_owned() };
+        executor.identity().map(|_| executor.clone())
+    }
+}
+
+impl Executor {
+    /// Who the service is now, under the rules that it runs under.
+    fn identity(&self) -> Result<Arc<Identity>, ExecuteError> {
+        let none = || ExecuteError::NoSuchService { service: self.service.clone() };
+        self.hosted.identity(&self.service).ok_or_else(none)
+    }
+
+    /// Whether the service may run this. Nothing is done, told or asked of a layer.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError::Denied`], and [`ExecuteError::NoSuchService`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::tools(async |runtime| {
+    /// use airssys_wasm::Program;
+    ///
+    /// let executor = runtime.executor("tools")?;
+    /// executor.validate(&Program::new("sh").arg("-c").arg("exit"))?;
+    /// assert!(executor.validate(&Program::new("rm")).is_err());
+    /// # Ok(()) });
+    /// ```
+    pub fn validate(&self, program: &Program) -> Result<(), ExecuteError> {
+        let Wanted { name, arguments, environment, .. } = &program.wanted;
+        let identity = self.identity()?;
+        let granted = identity.terms.policy.allows_start(&self.service, name, arguments, environment);
+        granted.map(drop).map_err(|why| ExecuteError::Denied { why })
+    }
+
+    /// Runs it to its end. Dropped before that, it is killed.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::tools(async |runtime| {
+    /// use airssys_wasm::{Program, ProgramExit};
+    ///
+    /// let done = runtime.executor("tools")?.execute(Program::new("sh").arg("-c").arg("echo hello")).await?;
+    /// assert_eq!((done.exit, done.stdout.as_slice()), (ProgramExit::Status(0), b"hello\n".as_slice()));
+    /// # Ok(()) });
+    /// ```
+    pub async fn execute(&self, program: Program) -> Result<ProgramOutput, ExecuteError> {
+        let ran = self.identity()?.run_program(0, program.wanted, program.stdin).await?;
+        let exit = match ran.exit {
+            Exit::Status(status) => ProgramExit::Status(status),
+            Exit::Signal(signal) => ProgramExit::Signal(signal),
+            Exit::Limit(limit) => ProgramExit::Limit(limit),
+            Exit::Revoked => ProgramExit::Revoked,
+        };
+        Ok(ProgramOutput { exit, stdout: ran.stdout, stderr: ran.stderr })
+    }
+
+    /// [`Executor::execute`] for so long at most: past it the program is killed.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::tools(async |runtime| {
+    /// use std::time::Duration;
+    ///
+    /// use airssys_wasm::{ExecuteError, Program};
+    ///
+    /// let (executor, timeout) = (runtime.executor("tools")?, Duration::from_millis(10));
+    /// let endless = Program::new("sh").arg("-c").arg("sleep 1000");
+    /// let late = executor.execute_with_timeout(endless, timeout).await.unwrap_err();
+    /// assert_eq!(late, ExecuteError::Timeout { timeout });
+    /// # Ok(()) });
+    /// ```
+    pub async fn execute_with_timeout(
+        &self,
+        program: Program,
+        timeout: Duration,
+    ) -> Result<ProgramOutput, ExecuteError> {
+        let late = |_| ExecuteError::Timeout { timeout };
+        tokio::time::timeout(timeout, self.execute(program)).await.map_err(late)?
+    }
+}
