@@ -1,5 +1,5 @@
 //! Each capability, from wherever a guest can reach for it: what is not requested and granted is refused by its type,
-//! is told once, and happens nowhere; what is granted happens. The files, sockets and servers are real.
+//! is told once, and happens nowhere; what is granted happens. The files, sockets, servers and programs are real.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -25,7 +25,7 @@ use crate::http_out::servers::Server;
 pub(super) struct Capability {
     /// What the service that reaches for it is called, after `a-`.
     pub(super) name: &'static str,
-    /// What the guest is told to reach for. `PORT` and `URL` are put in.
+    /// What the guest is told to reach for. `PORT`, `URL` and `FOLDER` are put in.
     reach: (&'static str, &'static str),
     /// The key of its grants.
     pub(super) key: &'static str,
@@ -41,7 +41,7 @@ pub(super) struct Capability {
 }
 
 /// The table.
-pub(super) const ALL: [Capability; 10] = [
+pub(super) const ALL: [Capability; 11] = [
     Capability {
         name: "send",
         reach: ("send", "goal"),
@@ -143,6 +143,16 @@ pub(super) const ALL: [Capability; 10] = [
         denied: Some("http"),
         ends_the_instance: false,
     },
+    Capability {
+        name: "start",
+        reach: ("start", "touch FOLDER/started"),
+        key: "processes",
+        granted: "{ touch = { program = \"/bin/touch\", arguments = [\"FOLDER/started\"] } }",
+        narrower: "{ touch = { program = \"/bin/touch\", arguments = [\"FOLDER/other\"] } }",
+        refused: "Denied",
+        denied: Some("process-start"),
+        ends_the_instance: false,
+    },
 ];
 
 /// What the rows reach for outside, and what was seen of them there.
@@ -166,7 +176,8 @@ impl World {
 
     fn put_in(&self, text: &str) -> String {
         let port = self.listener.local_addr().unwrap().port();
-        text.replace("PORT", &port.to_string()).replace("URL", &self.server.port.to_string())
+        let text = text.replace("PORT", &port.to_string()).replace("URL", &self.server.port.to_string());
+        text.replace("FOLDER", self.folder.path().to_str().unwrap())
     }
 
     /// What the guest of a row is told to reach for.
@@ -190,6 +201,7 @@ impl World {
             "read" => "/in".to_owned(),
             "write" => "/out".to_owned(),
             "variable" => "SECRET".to_owned(),
+            "start" => "touch".to_owned(),
             _ => self.put_in(of.granted).trim_matches(['[', ']', '"']).to_owned(),
         }
     }
@@ -209,6 +221,7 @@ impl World {
                 Err(error) => panic!("{error}"),
             },
             "http" => self.server.connections() > 0,
+            "start" => self.folder.path().join("started").exists(),
             other => panic!("no row {other}"),
         }
     }
@@ -366,8 +379,14 @@ async fn what_is_granted_and_not_requested_is_refused() {
     let world = World::new().await;
     for of in &ALL {
         let release = release_without(world.folder.path(), of.key, "");
+        // The interface is not linked then: it does not even start.
+        if of.name == "start" {
+            let text = format!("name = \"m\"\n[[service]]\nname = \"a\"\nrelease = {release:?}\n");
+            let error = Mesh::try_start(&text, Runtime::builder()).await.err().unwrap().to_string();
+            assert!(error.contains("airssys:os/processes"), "{error}");
+            continue;
+        }
         if of.name == "spawn" {
-            // The interface is not linked then: it does not even start.
             let text = format!(
                 "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = {release:?}\ngrants = {{ spawn = [\"b/*\"] }}\n\
                  [[service]]\nname = \"b\"\nrelease = {release:?}\nspawned = {{}}\n"

@@ -155,7 +155,7 @@ fn inspect_tells_everything_that_a_description_says() {
     let component = std::fs::read(guest("echo").with_file_name("target").join("airssys/echo.wasm")).unwrap();
     desk.write("all.wasm", component);
     // No two of them are the same, and none is a default.
-    let limits: [(&str, &str, &str, u64, &str); 22] = [
+    let limits: [(&str, &str, &str, u64, &str); 23] = [
         ("memory", "\"33MiB\"", "memory_bytes", 33 << 20, "memory 33.0 MiB"),
         ("memories", "2", "memories", 2, "memories 2"),
         ("table_elements", "20001", "table_elements", 20_001, "table elements 20001"),
@@ -177,6 +177,7 @@ fn inspect_tells_everything_that_a_description_says() {
         ("monitors", "1002", "monitors", 1_002, "monitors 1002"),
         ("resources", "257", "resources", 257, "resources 257"),
         ("handles", "10001", "handles", 10_001, "handles 10001"),
+        ("processes", "18", "processes", 18, "processes 18"),
         ("log_line", "\"9KiB\"", "log_line_bytes", 9 << 10, "log line 9.0 KiB"),
     ];
     let written: String = limits.iter().map(|(key, value, ..)| format!("{key} = {value}\n")).collect();
@@ -185,7 +186,7 @@ fn inspect_tells_everything_that_a_description_says() {
         format!(
             "name = \"all\"\nversion = \"1.2.3\"\ndescription = \"Everything\"\nmemory = \"cache\"\nstate_schema = 3\n[limits]\n{written}\
              [requests]\nsend = [\"a/*\"]\ncall = [\"b\"]\npublish = [\"c/d\"]\nsubscribe = [\"e/**\"]\nspawn = [\"f/*\"]\n\
-             environment = [\"TZ\"]\nsockets = [\"127.0.0.1:80\"]\nhttp = [\"GET https://api.example/**\"]\nfiles = {{ \"/in\" = \"read\", \"/out\" = \"read-write\" }}\n"
+             environment = [\"TZ\"]\nsockets = [\"127.0.0.1:80\"]\nhttp = [\"GET https://api.example/**\"]\nprocesses = [\"convert\"]\nfiles = {{ \"/in\" = \"read\", \"/out\" = \"read-write\" }}\n"
         ),
     );
     let text = desk.run(&["inspect", "all.wasm"]).well().stdout;
@@ -210,6 +211,7 @@ fn inspect_tells_everything_that_a_description_says() {
         "environment TZ",
         "connections to 127.0.0.1:80",
         "to request GET https://api.example/**",
+        "to start convert",
         "begins with ",
     ] {
         assert!(text.contains(told), "no {told:?} in {text}");
@@ -218,7 +220,7 @@ fn inspect_tells_everything_that_a_description_says() {
         (&found["memory"], &found["state_schema"], &found["version"]),
         (&"cache".into(), &3.into(), &"1.2.3".into())
     );
-    assert_eq!(found["requests"].as_object().unwrap().len(), 9);
+    assert_eq!(found["requests"].as_object().unwrap().len(), 10);
     for (kind, asked) in [
         ("send", "a/*"),
         ("call", "b"),
@@ -228,6 +230,7 @@ fn inspect_tells_everything_that_a_description_says() {
         ("environment", "TZ"),
         ("sockets", "127.0.0.1:80"),
         ("http", "GET https://api.example/**"),
+        ("processes", "convert"),
     ] {
         assert_eq!(found["requests"][kind], json!([asked]), "{kind}");
     }

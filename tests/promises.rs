@@ -42,6 +42,7 @@ mod logger;
 mod mesh;
 mod no_deadlock;
 mod npm;
+mod os;
 mod python_sdk;
 mod queries;
 mod quota;

@@ -86,13 +86,13 @@ async fn what_is_revoked_in_the_middle_of_a_turn_is_refused_from_there_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_expires_within_a_turn_is_refused_from_there_on() {
-    // Long enough for a mesh to start and ten turns to begin, also where the guest is yet to be compiled on a busy
+    // Long enough for a mesh to start and all turns to begin, also where the guest is yet to be compiled on a busy
     // machine; nothing else depends on how long: the turns wait until it has come.
     let soon = at(20);
     let waiting = Waiting::start(|world, of| {
         let granted = world.granted(of);
         match of.key {
-            "files" => granted.replacen(" }", &format!(", until = \"{soon}\" }}"), 1),
+            "files" | "processes" => granted.replacen(" }", &format!(", until = \"{soon}\" }}"), 1),
             // A variable is granted for good: it is revoked, below.
             "environment" => granted,
             _ => granted.replace("\"]", &format!(" until {soon}\"]")),

@@ -67,6 +67,15 @@ pub mod upgrade {
     });
 }
 
+pub mod os {
+    wit_bindgen::generate!({
+        path: "../../../wit/os",
+        world: "airssys:os/with-processes",
+        generate_all,
+        runtime_path: "::airssys_sdk::__private::wit_bindgen::rt",
+    });
+}
+
 pub mod supervision {
     wit_bindgen::generate!({
         path: "../../../wit",

@@ -45,6 +45,7 @@ mod glue;
 pub mod log;
 mod messaging;
 mod payload;
+pub mod process;
 pub mod state;
 mod supervision;
 

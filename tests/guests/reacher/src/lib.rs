@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use airssys_sdk::prelude::*;
+use airssys_sdk::process::{Command, Exit};
 use serde::Deserialize;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, OutgoingBody, OutgoingRequest, Scheme};
@@ -30,6 +31,8 @@ enum Reach {
     /// An IPv4 address and a port.
     Connect(String),
     Get(String),
+    /// A program and its arguments.
+    Start(String),
 }
 
 /// Some of these, as a configuration says them.
@@ -153,6 +156,11 @@ fn reach(what: Reach) -> Result<(), String> {
         Reach::Variable(name) => std::env::var(&name).map(drop).map_err(|_| "NotFound".to_owned()),
         Reach::Connect(address) => connect(&address),
         Reach::Get(url) => get(&url),
+        Reach::Start(line) => {
+            let (program, arguments) = line.split_once(' ').unwrap_or((&line, ""));
+            let done = Command::new(program).args(arguments.split_whitespace()).output(&[]).map_err(name)?;
+            if done.exit == Exit::Status(0) { Ok(()) } else { Err(done.exit.to_string()) }
+        }
     }
 }
 
