@@ -266,6 +266,11 @@ impl Operations {
         Self(self.0 | Self::of(operation).0)
     }
 
+    /// All of these as well.
+    pub(crate) const fn and_all(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// Whether it is in it.
     ///
     /// # Example

@@ -89,6 +89,16 @@ pub fn shifter(name: &str, way: &str) -> Vec<u8> {
     variant("shifter", &format!("{name},{way}"))
 }
 
+/// The binary of a layer that signs what it rejects with this name; see the guest `warden`.
+///
+/// # Panics
+///
+/// The guest is not built.
+#[must_use]
+pub fn warden(name: &str) -> Vec<u8> {
+    variant("warden", &format!("{name},healthy"))
+}
+
 /// [`shifter`] with a schema of its state; see the guest `heir`.
 ///
 /// # Panics
@@ -203,12 +213,14 @@ pub fn with_guests(topology: &str) -> String {
         "pricing",
         "shopper",
         "shout",
+        "sieve",
         "site",
         "spawner",
         "tally",
         "tasks",
         "till",
         "visits",
+        "warden",
         "prober",
         "reacher",
         "echo-wasi",

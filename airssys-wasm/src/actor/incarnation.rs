@@ -1,6 +1,7 @@
 //! How an instance comes to serve in a place, and what becomes of the actor when it ends over no message.
 
 use std::slice;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -200,6 +201,20 @@ impl ComponentActor {
     pub(super) fn suspend(&mut self, is_suspended: bool) {
         self.suspended = is_suspended;
         self.identity.own.inbox.suspend(is_suspended);
+        self.count_up(!is_suspended);
+    }
+
+    /// Says whether it can handle messages, to those who look how many of its service can.
+    pub(super) fn count_up(&mut self, is_up: bool) {
+        if self.is_up != is_up {
+            self.is_up = is_up;
+            let up = &self.identity.own.inbox.common().up;
+            if is_up {
+                up.fetch_add(1, Ordering::Relaxed)
+            } else {
+                up.fetch_sub(1, Ordering::Relaxed)
+            };
+        }
     }
 
     /// Serves with this instance from now on; the one that did before.

@@ -93,6 +93,8 @@ pub(crate) struct ComponentActor {
     running: Option<Running>,
     /// Whether messages wait until a person has decided.
     suspended: bool,
+    /// Whether it is counted among those of its service that can handle a message.
+    is_up: bool,
     /// Where turns are counted and shown, while two releases are compared.
     watching: Option<Box<Watching>>,
 }
@@ -264,6 +266,7 @@ impl ComponentActor {
             instance: None,
             running: None,
             suspended: false,
+            is_up: false,
             watching: None,
         }
     }
@@ -349,6 +352,12 @@ impl ComponentActor {
     fn was_saved(&self, envelope: &Envelope) -> bool {
         self.identity.service.durable.is_some()
             && self.identity.own.states.state(envelope.partition()).is_some_and(|state| state.was_saved(envelope.id))
+    }
+}
+
+impl Drop for ComponentActor {
+    fn drop(&mut self) {
+        self.count_up(false);
     }
 }
 

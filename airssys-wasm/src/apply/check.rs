@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use super::error::RuntimeError;
 use crate::engine::{EngineError, Engines, EnginesSettings, Template};
+use crate::guard;
 use crate::http;
 use crate::listener::ListenError;
 use crate::registry::verify;
 use crate::settings::{Keeping, Multiplicity};
 use crate::topology::folders::Guarded;
 use crate::topology::{ServiceNode, Topology};
+use crate::typed::FunctionType;
 
 /// The folders of the host that are granted to nobody.
 pub(super) fn guarded(data: Option<&Path>, code: Option<&Path>, topology: &Topology) -> Vec<Guarded> {
@@ -94,6 +96,24 @@ pub(super) fn check_routes<'a>(
                 let (listen, service) = (listening.listen, route.service.clone());
                 return Err(ListenError::NoHandler { listen, service });
             }
+        }
+    }
+    Ok(())
+}
+
+/// Each layer that is a component has the functions of one.
+pub(super) fn check_layers<'a>(
+    topology: &Topology,
+    template: impl Fn(&ServiceNode) -> Option<&'a Arc<Template>>,
+) -> Result<(), RuntimeError> {
+    for layer in &topology.layers {
+        let mut services = topology.services();
+        let served = services.find(|node| node.address.as_str() == layer.service).and_then(|node| template(node));
+        let has = |template: &Arc<Template>, wanted: &FunctionType| {
+            template.functions().iter().any(|known| known.ty.takes_calls_of(wanted))
+        };
+        if served.is_some_and(|template| !guard::functions().iter().all(|wanted| has(template, wanted))) {
+            return Err(RuntimeError::NoLayer { service: layer.service.clone() });
         }
     }
     Ok(())

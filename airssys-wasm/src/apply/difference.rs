@@ -7,7 +7,6 @@ use crate::capability::Grants;
 use crate::limits::Limits;
 use crate::listener::settings::{Listening, Route};
 use crate::logger::LogSettings;
-use crate::rate::Rate;
 use crate::schema::{ChangeMode, Schema};
 use crate::settings::{Keeping, Multiplicity};
 use crate::topology::{Node, ServiceNode, Topology};
@@ -32,6 +31,10 @@ pub enum Subject {
     Quota,
     /// A log.
     Log,
+    /// A layer that is a component, by the service that it is.
+    Layer,
+    /// A policy by which what failed is tried again.
+    Retry,
 }
 
 /// What happened to it.
@@ -118,8 +121,10 @@ pub(crate) fn differences_with(
         }
     }
     found.extend(listeners(&from.listeners, &to.listeners));
-    found.extend(quotas(&from.quotas, &to.quotas));
-    found.extend(logs(&from.logs, &to.logs));
+    found.extend(named(Subject::Quota, &from.quotas, &to.quotas, |quota| &quota.name));
+    found.extend(named(Subject::Retry, &from.retries, &to.retries, |retry| &retry.name));
+    found.extend(named(Subject::Layer, &from.layers, &to.layers, |layer| &layer.service));
+    found.extend(named(Subject::Log, &from.logs, &to.logs, |log| &log.name));
     let gone = before.in_order.iter().filter(|(name, entry)| {
         after.get(name).is_none_or(|now| std::mem::discriminant(now.node) != std::mem::discriminant(entry.node))
     });
@@ -153,29 +158,15 @@ fn listeners(from: &[Listening], to: &[Listening]) -> Vec<Difference> {
     each.chain(gone).collect()
 }
 
-/// Quotas are known by their names.
-fn quotas(from: &[Rate], to: &[Rate]) -> Vec<Difference> {
-    let find = |all: &'_ [Rate], name: &str| all.iter().find(|other| other.name == name).map(Schema::table);
-    let each = to.iter().filter_map(|after| match find(from, &after.name) {
-        None => Some(simple(Subject::Quota, &after.name, Fate::Added, Vec::new())),
-        Some(before) => {
-            changed(Subject::Quota, &after.name, compared(&before, &after.table(), |_| ChangeMode::InPlace))
-        }
+/// What is known by a name, and changes in place.
+fn named<T: Schema>(subject: Subject, from: &[T], to: &[T], name: impl Fn(&T) -> &String) -> Vec<Difference> {
+    let find = |all: &'_ [T], of: &T| all.iter().find(|other| name(other) == name(of)).map(Schema::table);
+    let each = to.iter().filter_map(|after| match find(from, after) {
+        None => Some(simple(subject, name(after), Fate::Added, Vec::new())),
+        Some(before) => changed(subject, name(after), compared(&before, &after.table(), |_| ChangeMode::InPlace)),
     });
-    let gone = from.iter().filter(|before| find(to, &before.name).is_none());
-    let gone = gone.map(|before| simple(Subject::Quota, &before.name, Fate::Removed, Vec::new()));
-    each.chain(gone).collect()
-}
-
-/// Logs are known by their names. One that goes elsewhere goes on from its next line.
-fn logs(from: &[LogSettings], to: &[LogSettings]) -> Vec<Difference> {
-    let find = |all: &'_ [LogSettings], name: &str| all.iter().find(|other| other.name == name).map(Schema::table);
-    let each = to.iter().filter_map(|after| match find(from, &after.name) {
-        None => Some(simple(Subject::Log, &after.name, Fate::Added, Vec::new())),
-        Some(before) => changed(Subject::Log, &after.name, compared(&before, &after.table(), |_| ChangeMode::InPlace)),
-    });
-    let gone = from.iter().filter(|before| find(to, &before.name).is_none());
-    let gone = gone.map(|before| simple(Subject::Log, &before.name, Fate::Removed, Vec::new()));
+    let gone = from.iter().filter(|before| find(to, before).is_none());
+    let gone = gone.map(|before| simple(subject, name(before), Fate::Removed, Vec::new()));
     each.chain(gone).collect()
 }
 

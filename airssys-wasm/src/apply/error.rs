@@ -99,6 +99,12 @@ pub enum RuntimeError {
     /// Nothing can listen where the topology says, or a route leads to nobody who answers.
     #[error(transparent)]
     Listener(#[from] ListenError),
+    /// A layer is to be a component that is none.
+    #[error("the service {service} is to be a layer, and its release exports no `airssys:actor/layer`")]
+    NoLayer {
+        /// The service.
+        service: String,
+    },
     /// A folder is not granted.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -124,6 +130,7 @@ impl Coded for RuntimeError {
             Self::DeployedGone { .. } => "deployed-gone",
             Self::Wire(_) => "wire",
             Self::Listener(error) => error.code(),
+            Self::NoLayer { .. } => "no-layer",
             Self::Folder(_) => "folder",
             Self::Audit(error) => error.code(),
             Self::Start(_) => "not-started",
@@ -146,6 +153,7 @@ impl Coded for RuntimeError {
             }
             Self::Wire(broken) => return broken.hint(),
             Self::Listener(error) => return error.hint(),
+            Self::NoLayer { .. } => "name a release that exports it, or leave the [[layer]] out".into(),
             Self::Folder(error) => return error.hint(),
             Self::Audit(error) => return error.hint(),
             Self::Start(_) => return None,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::change::{Announced, Change, Prepared};
-use super::check::{check_found, check_routes, check_trust, durable_services, room};
+use super::check::{check_found, check_layers, check_routes, check_trust, durable_services, room};
 use super::compile::{hold, key, load_one};
 use super::deployments::compare;
 use super::difference::{Difference, Fate, Subject, differences_with, rewired};
@@ -159,6 +159,7 @@ impl Hosted {
         wire_by_themselves(&mut target, &mut differences, &live, &mut next);
         let serves = |name: &str| next.get(name).or_else(|| live.get(name)).map(|serves| &serves.template);
         check_routes(&target, |node| serves(node.address.as_str())).map_err(RuntimeError::from)?;
+        check_layers(&target, |node| serves(node.address.as_str()))?;
         let mut refusals = refused_ways(&differences);
         for (service, next) in &next {
             if let Some(live) = live.get(service) {

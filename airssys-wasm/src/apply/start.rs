@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::acts;
 use super::actual::Actual;
 use super::change::Change;
-use super::check::{check_routes, durable_services, engines, guarded, room};
+use super::check::{check_layers, check_routes, durable_services, engines, guarded, room};
 use super::compile::{TemplateKey, key, load};
 use super::counting::Counting;
 use super::desired::Desired;
@@ -44,6 +44,8 @@ pub(crate) struct StartOptions {
     pub(crate) data_folder: Option<PathBuf>,
     /// Whether what was deployed is left out of account.
     pub(crate) as_written: bool,
+    /// Whether there is no layer at all, to measure what they cost. Nothing is denied then.
+    pub(crate) bare: bool,
     /// Whether nothing is denied, and what is done is counted.
     pub(crate) learn: bool,
     /// What happens, also where that is all that ever does.
@@ -63,6 +65,7 @@ impl Default for StartOptions {
             layers: Vec::new(),
             data_folder: None,
             as_written: false,
+            bare: false,
             learn: false,
             events: Events::new(events, event_bytes),
             client: ClientSettings::default(),
@@ -127,6 +130,7 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
     let (templates, _holds) = load(&engines, topology).await?;
     let topology = &wired(topology.clone(), &templates)?;
     check_routes(topology, |node| templates.get(&key(node)))?;
+    check_layers(topology, |node| templates.get(&key(node)))?;
     for listening in &topology.listeners {
         drop(Ready::of(listening).await?);
     }
@@ -207,6 +211,7 @@ async fn begin(
     let (target, mut kept_holds) = keep_all(target, records.keep(), &mut templates).await;
     let target = wired(target.into_owned(), &templates)?;
     check_routes(&target, |node| templates.get(&key(node)))?;
+    check_layers(&target, |node| templates.get(&key(node)))?;
     target.circles().iter().for_each(|circle| tracing::warn!(target: "airssys", "{circle}"));
     // What another host may have is not this one's to write to.
     let own = data.filter(|_| !options.as_written);
@@ -230,18 +235,24 @@ async fn begin(
     let next = target.services().filter_map(deployable).collect();
     let of_mesh = target.settings.mesh;
     options.events.resize(of_mesh.events, of_mesh.event_bytes);
-    let stack = Stack::new(options.layers, &options.events);
+    let stack = match options.bare {
+        true => Stack::bare(&options.events),
+        false => Stack::new(options.layers, &options.events),
+    };
     stack.limit(&target.quotas, target.uses_of_quotas());
     if let Some(clock) = options.log_clock {
         stack.logger.set_clock(clock);
     }
     stack.log(&target.logs);
+    stack.retry(&target.retries, target.uses_of_retries());
+    stack.guard(target.guards());
     let client = Client::new(options.client);
     let stack = match &audit {
         Some(audit) => stack.refusing(audit.refusing()),
         None => stack,
     };
     let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, Arc::clone(engines.pulse()), client));
+    mesh.answer_guards();
     let (journal, services) = states.map(|states| (states.journal, states.services)).unzip();
     let nothing = Topology::new(&topology.name);
     let change = Change {

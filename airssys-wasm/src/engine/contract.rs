@@ -11,6 +11,8 @@ pub(super) const HANDLER: &str = "airssys:actor/handler@0.1.0";
 pub(super) const LIFECYCLE: &str = "airssys:actor/lifecycle@0.1.0";
 pub(super) const HEALTH: &str = "airssys:actor/health@0.1.0";
 pub(super) const MONITORING: &str = "airssys:actor/monitoring@0.1.0";
+/// How a component is a layer of the host; its functions are called by their types, as those of its own are.
+pub(super) const LAYER: &str = "airssys:actor/layer@0.1.0";
 pub(super) const SUPERVISION: &str = "airssys:actor/supervision";
 /// To start programs of the machine.
 pub(super) const PROCESSES: &str = "airssys:os/processes";

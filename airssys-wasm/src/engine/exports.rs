@@ -11,7 +11,7 @@ use wasmparser::types::TypesRef;
 
 use super::anatomy::Anatomy;
 use super::command::{is_run, run_of};
-use super::contract::{CONTRACT, HANDLER, HEALTH, LIFECYCLE, MONITORING, UPGRADE};
+use super::contract::{CONTRACT, HANDLER, HEALTH, LAYER, LIFECYCLE, MONITORING, UPGRADE};
 use super::functions::is_typed;
 use super::http::{handle_of, is_handler};
 use super::interface::LEFT_BEHIND;
@@ -22,12 +22,15 @@ const FAULT: &str = "variant { invalid(string), refused(string), unavailable(str
 
 /// Each interface that this host calls, its functions, and their types: the contract in `wit/`, without the names of
 /// its types.
-fn contract() -> [(&'static str, Vec<(&'static str, String)>); 5] {
+fn contract() -> [(&'static str, Vec<(&'static str, String)>); 6] {
     let message = "record { id: u64, sender: option<string>, key: option<string>, \
         delivery: variant { send, call(u64), publish(string), timer(u64) }, attempt: u32, body: list<u8> }";
     let reason = "variant { normal, stopped, killed, \
         crashed(record { code: string, detail: string }), no-child }";
     let done = format!("result<_, {FAULT}>");
+    let operation = "record { kind: string, needs: list<string>, sender: option<string>, target: string, \
+        also: option<string>, function: option<string>, size: u64, body: option<list<u8>> }";
+    let failure = "record { code: string, detail: string }";
     [
         (HANDLER, vec![("handle", format!("func(msg: {message}) -> result<option<list<u8>>, {FAULT}>"))]),
         (
@@ -44,6 +47,20 @@ fn contract() -> [(&'static str, Vec<(&'static str, String)>); 5] {
                 ("snapshot", format!("func() -> result<option<list<u8>>, {FAULT}>")),
                 ("restore", format!("func(snapshot: list<u8>) -> {done}")),
                 ("migrate", format!("func(from-version: u32) -> {done}")),
+            ],
+        ),
+        (
+            LAYER,
+            vec![
+                ("before", format!("func(what: {operation}) -> variant {{ pass, reject(string) }}")),
+                ("after", format!("func(what: {operation}, outcome: variant {{ done, failed({failure}) }})")),
+                (
+                    "on-error",
+                    format!(
+                        "func(what: {operation}, failure: {failure}) -> \
+                         variant {{ keep, replace(string), suppress, retry, stop }}"
+                    ),
+                ),
             ],
         ),
         (

@@ -7,7 +7,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, Val};
 
 use super::block;
-use super::contract::is_contract;
+use super::contract::{LAYER, is_contract};
 use super::http;
 use super::interface::is_left_behind;
 use super::no_call::NoCall;
@@ -34,9 +34,10 @@ impl Function {
 #[derive(Clone, Default)]
 pub(crate) struct Functions(Arc<[Function]>);
 
-/// Whether an export is called by its own type: neither by the contract's nor by one of WASI's.
+/// Whether an export is called by its own type: neither by the contract's nor by one of WASI's, but for what a layer
+/// is asked.
 pub(super) fn is_typed(export: &str) -> bool {
-    !is_contract(export) && !export.starts_with("wasi:")
+    export == LAYER || !is_contract(export) && !export.starts_with("wasi:")
 }
 
 impl Functions {

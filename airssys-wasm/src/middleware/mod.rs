@@ -32,12 +32,14 @@
 mod authorize;
 mod deadline;
 mod denial;
+mod guards;
 mod later;
 mod limit;
 mod log;
 mod metrics;
 mod passage;
 mod placed;
+mod retry;
 mod trace;
 
 use std::collections::BTreeMap;
@@ -54,21 +56,25 @@ pub use crate::operation::{Operation, Operations};
 pub(crate) use authorize::Authorize;
 pub(crate) use deadline::Deadline;
 pub(crate) use denial::deny;
+pub(crate) use guards::{Asked, For, Guards, Heard, Question};
 pub(crate) use later::Later;
 pub(crate) use limit::RateLimit;
 pub(crate) use log::Log;
 pub(crate) use metrics::{Metrics, Recorder};
 pub(crate) use passage::{Entered, Entry, Outcome, Passage, Patience, Settled};
 pub(crate) use placed::Placed;
+pub(crate) use retry::Retry;
 pub(crate) use trace::Trace;
 
 use crate::address::Address;
 use crate::capability::Policy;
 use crate::error::CallError;
 use crate::events::Events;
+use crate::guard::Guard;
 use crate::logger::{LogSettings, Logger};
 use crate::message::Answer;
 use crate::rate::Rate;
+use crate::retry::RetryPolicy;
 use crate::typed::FunctionType;
 use crate::waits::Waits;
 
@@ -148,9 +154,40 @@ pub struct Context<'a> {
     pub may_wait: bool,
     /// What layers leave for those after them, and for themselves until the outcome is known.
     pub attributes: BTreeMap<&'static str, Box<str>>,
+    /// On whose stack somebody who answers a layer may be run.
+    pub(crate) runs_on: RunsOn,
+    /// How far the layers are that are components, where that has to be known later.
+    guards: Option<Box<guards::Progress>>,
+    /// How often it was tried before.
+    retries: u32,
+    /// Whether whoever asks waits for what a layer says of an error.
+    settles_later: bool,
     /// Whether all layers let it on.
     let_on: bool,
     when: Option<Instant>,
+}
+
+/// On whose stack somebody who answers a layer may be run: whoever asks sleeps until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum RunsOn {
+    /// Nobody's.
+    #[default]
+    Nobody,
+    /// That of a guest, which is small.
+    Guest,
+    /// That of a thread of the host.
+    Host,
+}
+
+impl RunsOn {
+    /// How much of it there is, in bytes.
+    fn stack(self) -> Option<usize> {
+        match self {
+            Self::Nobody => None,
+            Self::Guest => Some(0),
+            Self::Host => Some(stacker::remaining_stack().unwrap_or(0)),
+        }
+    }
 }
 
 impl<'a> Context<'a> {
@@ -176,6 +213,10 @@ impl<'a> Context<'a> {
             trace: 0,
             may_wait: false,
             attributes: BTreeMap::new(),
+            runs_on: RunsOn::Nobody,
+            guards: None,
+            retries: 0,
+            settles_later: false,
             let_on: false,
             when: None,
         }
@@ -293,7 +334,6 @@ impl fmt::Debug for Verdict {
 ///     }
 /// }
 /// ```
-#[derive(Debug)]
 pub enum ErrorVerdict {
     /// The next layer may say something.
     Continue,
@@ -305,6 +345,26 @@ pub enum ErrorVerdict {
     Retry,
     /// This error, and no other layer is asked.
     Stop,
+    /// What this says, when it is known: as [`Verdict::Later`], of a layer that asks somebody, or lets some time go by,
+    /// before it says what is to become of an error.
+    ///
+    /// Whoever sends or calls waits for it, at most for the `reserve_timeout` of the topology; so does what is done with
+    /// a file, a socket or an HTTP request, where it is turned away or fails. Where nobody can wait, as over a message
+    /// that a turn held back, the error stays as it is and nobody looks at the future.
+    Later(Pin<Box<dyn Future<Output = ErrorVerdict> + Send>>),
+}
+
+impl fmt::Debug for ErrorVerdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continue => f.write_str("Continue"),
+            Self::Replace(error) => f.debug_tuple("Replace").field(error).finish(),
+            Self::Suppress => f.write_str("Suppress"),
+            Self::Retry => f.write_str("Retry"),
+            Self::Stop => f.write_str("Stop"),
+            Self::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// One concern of the dispatch.
@@ -351,8 +411,9 @@ pub trait Layer: Send + Sync + 'static {
     /// Its name in logs and errors.
     fn name(&self) -> &'static str;
 
-    /// Its place: higher comes first. The built-in ones are at 1100 (log), 1000 (authorize), 900 (deadline), 800
-    /// (metrics), 750 (quota) and 700 (trace).
+    /// Its place: higher comes first. The built-in ones are at 1100 (log), 1000 (authorize), 950 (retry), 900
+    /// (deadline), 800 (metrics), 750 (quota), 700 (trace) and 600 (those that are components, in an order of their
+    /// own).
     fn priority(&self) -> i32;
 
     /// What it is asked about. By default messages, and what is done with topics and children:
@@ -387,10 +448,16 @@ pub(crate) struct Stack {
     /// That of logs, which is another one, and the logs themselves.
     log: Arc<Log>,
     pub(crate) logger: Arc<Logger>,
+    /// That of retries.
+    retry: Arc<Retry>,
+    /// That of the layers that are components.
+    guards: Arc<Guards>,
     /// Whether there are others than the built-in layers, which never ask for a retry.
     extended: bool,
     /// Whether the mesh is over, so that nobody waits for a layer any more.
     closed: watch::Sender<bool>,
+    /// Whether one of the built-in layers may keep an error waiting, or want something to be done again.
+    settles_later: AtomicBool,
     /// Whether nothing is let on, since the audit is required and cannot be written.
     refusing: Arc<AtomicBool>,
     /// Who waits for whom, also over a layer.
@@ -400,13 +467,16 @@ pub(crate) struct Stack {
 impl Stack {
     /// The built-in layers and these; what they deny is told there.
     pub(crate) fn new(extra: Vec<Arc<dyn Layer>>, events: &Arc<Events>) -> Self {
-        let limit = Arc::new(RateLimit::new(events));
+        let (limit, retry) = (Arc::new(RateLimit::new(events)), Arc::new(Retry::new()));
+        let guards = Arc::<Guards>::default();
         let log = Arc::new(Log::of(events));
-        let built_in: [Arc<dyn Layer>; 6] = [
+        let built_in: [Arc<dyn Layer>; 8] = [
             // What becomes of it, whoever turns it away? Nothing applies where no log is about it.
             Arc::clone(&log) as Arc<dyn Layer>,
             // Before anything else sees it: is it allowed at all?
             Arc::new(Authorize { events: Arc::clone(events) }),
+            // Is it to be tried again, where it fails? Nothing applies where nobody has a policy.
+            Arc::clone(&retry) as Arc<dyn Layer>,
             // Does anybody still want it?
             Arc::new(Deadline),
             // Count what is left.
@@ -415,6 +485,8 @@ impl Stack {
             Arc::clone(&limit) as Arc<dyn Layer>,
             // Tell of it where somebody listens.
             Arc::new(Trace),
+            // What do the components say? Nothing applies where there is none.
+            Arc::clone(&guards) as Arc<dyn Layer>,
         ];
         let extended = !extra.is_empty();
         let mut layers: Vec<Placed> = built_in.into_iter().map(Placed::built_in).collect();
@@ -427,11 +499,21 @@ impl Stack {
             limit,
             logger: Arc::clone(&log.0),
             log,
+            retry,
+            guards,
             extended,
+            settles_later: AtomicBool::new(false),
             closed: watch::Sender::new(false),
             refusing: Arc::default(),
             waits: Arc::default(),
         };
+        stack.look();
+        stack
+    }
+
+    /// No layer at all, to measure what they cost.
+    pub(crate) fn bare(events: &Arc<Events>) -> Self {
+        let stack = Self { layers: Box::default(), ..Self::new(Vec::new(), events) };
         stack.look();
         stack
     }
@@ -452,7 +534,38 @@ impl Stack {
         self.look();
     }
 
+    /// Puts layers that are components in force, each with the services that it guards.
+    pub(crate) fn guard<'a>(&self, guards: impl Iterator<Item = (&'a Guard, Vec<&'a str>)>) {
+        let about = self.guards.put(guards);
+        let of_guards = self.layers.iter().filter(|layer| layer.is(&self.guards));
+        of_guards.for_each(|layer| layer.apply_to(about));
+        self.look();
+    }
+
+    /// Whether a layer may keep an error waiting.
+    #[inline]
+    fn may_settle_later(&self) -> bool {
+        self.extended || self.settles_later.load(Ordering::Relaxed)
+    }
+
+    /// The layers that are components.
+    pub(crate) fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// Puts policies in force by which what failed is tried again, each for the services that use it: pairs of both
+    /// names.
+    pub(crate) fn retry<'a>(&self, policies: &[RetryPolicy], uses: impl Iterator<Item = (&'a str, &'a str)>) {
+        let about = self.retry.put(policies, uses);
+        let of_retries = self.layers.iter().filter(|layer| layer.is(&self.retry));
+        of_retries.for_each(|layer| layer.apply_to(about));
+        self.look();
+    }
+
     fn look(&self) {
+        let retries =
+            self.layers.iter().filter(|layer| layer.is(&self.retry)).any(|layer| !layer.applies_to().is_empty());
+        self.settles_later.store(retries || self.guards.are_asked_about_errors(), Ordering::Relaxed);
         let wanted = self.layers.iter().fold(Operations::NONE, |all, layer| all | layer.applies_to());
         self.wanted.store(wanted.bits(), Ordering::Relaxed);
     }
@@ -484,7 +597,7 @@ impl Stack {
     /// Whether a message may have to be sent again.
     #[must_use]
     pub(crate) fn may_retry(&self) -> bool {
-        self.extended
+        self.may_settle_later()
     }
 }
 

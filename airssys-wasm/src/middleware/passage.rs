@@ -5,17 +5,15 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::later::{apart, within};
+use super::guards::Progress;
+use super::later::{ErrorLater, apart, within};
 use super::placed::{PANICKED, rejected};
-use super::{Context, ErrorVerdict, Later, Metrics, Operations, Stack, Verdict, Who};
+use super::{Context, ErrorVerdict, Later, Metrics, Operations, Placed, Stack, Verdict, Who};
 use crate::address::split;
 use crate::capability::Operation;
 use crate::error::{CallError, SendError, SupervisionError};
 use crate::message::Answer;
 use crate::waits::Node;
-
-/// How often a layer may ask for a retry of one message.
-const MAX_RETRIES: u32 = 3;
 
 /// A message at the stack. Dropped before it is settled, it is settled as discarded.
 pub(crate) struct Passage<'a> {
@@ -40,6 +38,7 @@ pub(crate) struct Entry {
     carries: u64,
     when: Option<Instant>,
     attributes: BTreeMap<&'static str, Box<str>>,
+    guards: Option<Box<Progress>>,
     depth: usize,
 }
 
@@ -146,7 +145,8 @@ impl<'a> Passage<'a> {
                 Entered::Out(outcome) => return Err(outcome),
                 Entered::Later(later) => {
                     let later = within(later, layer.nth(0));
-                    let later = if is_of_a_turn { apart(later) } else { later };
+                    let is_foreign = self.layer_asked_last().is_some_and(|layer| layer.is_foreign);
+                    let later = if is_of_a_turn && is_foreign { apart(later) } else { later };
                     tokio::select! {
                         // The deadline first: it ends those as well who always ask once more.
                         biased;
@@ -207,7 +207,13 @@ impl<'a> Passage<'a> {
     /// Does what the layer that was asked last says.
     fn heed(&mut self, verdict: Verdict, body: &mut Bytes) -> Entered {
         match verdict {
-            Verdict::Continue => self.ask(body),
+            Verdict::Continue => {
+                if self.context.guards.as_ref().is_some_and(|guards| guards.goes_on()) {
+                    // The next of the components is asked by the same layer.
+                    self.depth = self.depth.saturating_sub(1);
+                }
+                self.ask(body)
+            }
             Verdict::Handled(answer) => Entered::Out(Ok(answer)),
             Verdict::Reject(error) => {
                 self.by = self.asked_last();
@@ -218,7 +224,11 @@ impl<'a> Passage<'a> {
     }
 
     fn asked_last(&self) -> Option<&'static str> {
-        self.stack.layers.get(self.depth.checked_sub(1)?).map(|layer| layer.name)
+        self.layer_asked_last().map(|layer| layer.name)
+    }
+
+    fn layer_asked_last(&self) -> Option<&'a Placed> {
+        self.stack.layers.get(self.depth.checked_sub(1)?)
     }
 
     /// The rejection of the layer that was asked last.
@@ -246,37 +256,111 @@ impl<'a> Passage<'a> {
         }
     }
 
+    /// Whether a layer may keep whoever waits for this outcome waiting for longer: see [`Passage::settle_waiting`].
     #[inline]
-    fn tell(&mut self, mut outcome: Answer, retries: u32) -> Settled {
+    pub(crate) fn waits_over(&self, outcome: &Answer) -> bool {
+        outcome.is_err() && self.stack.may_settle_later()
+    }
+
+    /// [`Passage::settle`], for one who waits where a layer has to wait; `patience` is for those that the host does not
+    /// know.
+    pub(crate) async fn settle_waiting(
+        mut self,
+        outcome: Answer,
+        retries: u32,
+        patience: impl FnOnce() -> Instant,
+    ) -> Settled {
+        if !self.waits_over(&outcome) {
+            return self.tell(outcome, retries);
+        }
+        (self.context.settles_later, self.context.retries) = (true, retries);
+        let (until, is_of_a_turn) = (patience(), self.context.sender.is_some());
+        let node = self.stack.waits.layer().nth(0);
+        let mut closed = self.stack.closed.subscribe();
+        let mut over = Over::new(outcome, self.depth, retries);
+        let mut waits_for = self.ask_over(&mut over);
+        while let Some((by, later)) = waits_for {
+            let later = within(later, node);
+            // The host's own end by themselves.
+            let later = if by.is_foreign && is_of_a_turn { apart(later) } else { later };
+            let said = tokio::select! {
+                biased;
+                _ = closed.wait_for(|closed| *closed) => None,
+                () = tokio::time::sleep_until(until), if by.is_foreign => None,
+                said = later => said,
+            };
+            // Where it says nothing, the error stays as it is.
+            waits_for = said.and_then(|verdict| Some((by, self.heed_over(&mut over, by, verdict)?)));
+            waits_for = waits_for.or_else(|| self.ask_over(&mut over));
+        }
+        self.close(over)
+    }
+
+    #[inline]
+    fn tell(&mut self, outcome: Answer, retries: u32) -> Settled {
+        self.context.settles_later = false;
+        let mut over = Over::new(outcome, self.depth, retries);
+        // Here nobody can wait: the error stays as it is.
+        while self.ask_over(&mut over).is_some() {}
+        self.close(over)
+    }
+
+    /// Asks the layers about an error, to the one that has to wait.
+    #[inline]
+    fn ask_over(&mut self, over: &mut Over) -> Option<(&'a Placed, ErrorLater)> {
         let stack = self.stack;
-        let needs = self.context.needs;
-        let depth = std::mem::replace(&mut self.depth, 0);
-        let entered = || {
-            let entered = stack.layers.get(..depth).unwrap_or_default().iter().rev();
-            entered.filter(|layer| layer.applies_to().intersects(needs))
-        };
-        let mut again = false;
-        for layer in entered() {
-            let Err(error) = &outcome else { break };
-            match layer.on_error(&self.context, error) {
-                ErrorVerdict::Continue => {}
-                ErrorVerdict::Replace(error) => {
-                    self.by = Some(layer.name);
-                    outcome = Err(error);
+        while over.left > 0 {
+            let Err(error) = &over.outcome else { return None };
+            let layer = stack.layers.get(over.left - 1)?;
+            over.left -= 1;
+            if layer.applies_to().intersects(self.context.needs) {
+                let verdict = layer.on_error(&self.context, error);
+                if let Some(later) = self.heed_over(over, layer, verdict) {
+                    return Some((layer, later));
                 }
-                ErrorVerdict::Suppress => outcome = Ok(None),
-                ErrorVerdict::Retry if retries < MAX_RETRIES && !is_denial(error) => {
-                    again = true;
-                    break;
-                }
-                ErrorVerdict::Retry => {}
-                ErrorVerdict::Stop => break,
             }
         }
-        for layer in entered() {
-            layer.after(&self.context, &outcome);
+        None
+    }
+
+    /// Does what a layer says of an error; what has to be waited for.
+    fn heed_over(&mut self, over: &mut Over, layer: &'a Placed, verdict: ErrorVerdict) -> Option<ErrorLater> {
+        let Err(error) = &over.outcome else { return None };
+        match verdict {
+            ErrorVerdict::Continue => {}
+            ErrorVerdict::Replace(error) => {
+                self.by = Some(layer.name);
+                over.outcome = Err(error);
+            }
+            ErrorVerdict::Suppress => over.outcome = Ok(None),
+            ErrorVerdict::Retry if over.retries < layer.most_retries && !is_denial(error) => {
+                over.again = true;
+                over.left = 0;
+                return None;
+            }
+            ErrorVerdict::Retry => {}
+            ErrorVerdict::Stop => {
+                over.left = 0;
+                return None;
+            }
+            ErrorVerdict::Later(later) => return Some(later),
         }
-        if again { Settled::Retry } else { Settled::Done(Outcome { answer: outcome, by: self.by }) }
+        if self.context.guards.as_ref().is_some_and(|guards| guards.goes_on_over_error()) {
+            // The component before it is asked by the same layer.
+            over.left += 1;
+        }
+        None
+    }
+
+    /// Tells the layers what is final.
+    fn close(&mut self, over: Over) -> Settled {
+        let depth = std::mem::replace(&mut self.depth, 0);
+        let needs = self.context.needs;
+        let entered = self.stack.layers.get(..depth).unwrap_or_default().iter().rev();
+        for layer in entered.filter(|layer| layer.applies_to().intersects(needs)) {
+            layer.after(&self.context, &over.outcome);
+        }
+        if over.again { Settled::Retry } else { Settled::Done(Outcome { answer: over.outcome, by: self.by }) }
     }
 
     /// Puts it aside.
@@ -289,8 +373,26 @@ impl<'a> Passage<'a> {
             carries: self.context.carries,
             when: self.context.when,
             attributes: std::mem::take(&mut self.context.attributes),
+            guards: self.context.guards.take(),
             depth: std::mem::replace(&mut self.depth, 0),
         }
+    }
+}
+
+/// An outcome about which layers are asked.
+struct Over {
+    outcome: Answer,
+    /// How many layers are left to be asked about an error, from the first one on.
+    left: usize,
+    retries: u32,
+    /// Whether one wants it to be done again.
+    again: bool,
+}
+
+impl Over {
+    #[inline]
+    fn new(outcome: Answer, left: usize, retries: u32) -> Self {
+        Self { outcome, left, retries, again: false }
     }
 }
 
@@ -313,10 +415,11 @@ impl Entry {
         metrics: Option<&'a Metrics>,
         trace: u64,
     ) -> Passage<'a> {
-        let Self { operation, needs, wants_bytes, carries, when, attributes, depth } = self;
+        let Self { operation, needs, wants_bytes, carries, when, attributes, guards, depth } = self;
         let mut context = Context::new(who, operation, target);
         (context.needs, context.wants_bytes, context.carries) = (needs, wants_bytes, carries);
         (context.metrics, context.trace, context.when, context.attributes) = (metrics, trace, when, attributes);
+        context.guards = guards;
         context.let_on = true;
         let mut passage = Passage::new(stack, context);
         passage.depth = depth;

@@ -14,10 +14,15 @@ use super::{Context, ErrorVerdict, Layer, Operations, Verdict};
 use crate::error::{CallError, SendError};
 use crate::message::Answer;
 
+/// How often a layer may ask for a retry of one message.
+const MAX_RETRIES: u32 = 3;
+
 /// See the module.
 pub(crate) struct Placed {
     layer: Arc<dyn Layer>,
-    is_foreign: bool,
+    pub(super) is_foreign: bool,
+    /// How often it may have one thing tried again.
+    pub(super) most_retries: u32,
     pub(super) name: &'static str,
     pub(super) priority: i32,
     /// What it applies to, as a number: that of quotas changes while a mesh runs.
@@ -30,13 +35,15 @@ impl Placed {
             name: layer.name(),
             priority: layer.priority(),
             applies_to: AtomicU64::new(layer.applies_to().bits()),
+            // A policy says itself how often.
+            most_retries: if layer.name() == "retry" { u32::MAX } else { MAX_RETRIES },
             layer,
             is_foreign: false,
         }
     }
 
     pub(super) fn foreign(layer: Arc<dyn Layer>) -> Self {
-        Self { is_foreign: true, ..Self::built_in(layer) }
+        Self { is_foreign: true, most_retries: MAX_RETRIES, ..Self::built_in(layer) }
     }
 
     /// Whether it is this one.

@@ -17,7 +17,7 @@ use crate::error::{CallError, SendError};
 use crate::events::Events;
 use crate::http::Streams;
 use crate::message::{Answer, Delivery, Envelope};
-use crate::middleware::{Context, Entered, Later, Outcome, Passage, Patience, Settled};
+use crate::middleware::{Context, Entered, Later, Outcome, Passage, Patience, RunsOn, Settled, Who};
 use crate::typed::FunctionType;
 use crate::waits::{Deadlock, Node, Waiting};
 
@@ -96,6 +96,8 @@ enum WaitsFor<'a> {
     Room(Box<Envelope>, Arc<Place>, Option<Asked<'a>>),
     /// Its answer.
     Answer(Asked<'a>),
+    /// What the layers say of this outcome.
+    Settlement(Answer),
 }
 
 /// A message that has to wait.
@@ -177,6 +179,7 @@ impl Mesh {
     ) -> Result<Settled, Unsettled<'a>> {
         let mut context = context(&dispatch.origin, dispatch.operation(), dispatch.to, resolved);
         context.function = dispatch.function.map(|function| &**function);
+        context.runs_on = dispatch.wanted.runs_on(dispatch.origin);
         if let Wanted::Answer(_, until) = dispatch.wanted {
             context.deadline = Some(until.deadline);
             if retries == 0 {
@@ -190,6 +193,9 @@ impl Mesh {
             Entered::Later(later) => Err(WaitsFor::Layer(later, body)),
         };
         match tried {
+            Ok(outcome) if passage.waits_over(&outcome) => {
+                Err(Unsettled { passage, step: WaitsFor::Settlement(outcome) })
+            }
             Ok(outcome) => Ok(passage.settle(outcome, retries)),
             Err(step) => Err(Unsettled { passage, step }),
         }
@@ -228,9 +234,13 @@ impl Mesh {
                     let deadline = dispatch.wanted.deadline().unwrap_or_else(Instant::now);
                     Ok(answered(waiter.wait_until(deadline, &self.pulse).await).map_err(|why| explained(why, resolved)))
                 }
+                WaitsFor::Settlement(outcome) => Ok(outcome),
             };
             match tried {
-                Ok(outcome) => return passage.settle(outcome, retries),
+                Ok(outcome) => {
+                    let patience = || Instant::now() + self.reserve_timeout();
+                    return Box::pin(passage.settle_waiting(outcome, retries, patience)).await;
+                }
                 Err(next) => step = next,
             }
         }
@@ -376,6 +386,15 @@ impl Wanted<'_> {
         }
     }
 
+    /// On whose stack who answers a layer may be run.
+    fn runs_on(self, origin: Origin<'_>) -> RunsOn {
+        match (self, origin.who) {
+            (Self::Answer(Caller::Turn(_), ..), _) => RunsOn::Guest,
+            (Self::Answer(Caller::Tasks(_), ..), _) | (Self::Receipt, Who::Service { .. }) => RunsOn::Nobody,
+            (Self::Answer(Caller::Host(_), ..) | Self::Receipt, _) => RunsOn::Host,
+        }
+    }
+
     /// Until when somebody waits for an answer; none where nobody does.
     fn deadline(self) -> Option<Instant> {
         match self {
@@ -398,7 +417,7 @@ impl Caller<'_> {
     }
 }
 
-fn answered(said: Result<Answer, Unanswered>) -> Answer {
+pub(super) fn answered(said: Result<Answer, Unanswered>) -> Answer {
     match said {
         Ok(answer) => answer,
         Err(Unanswered::Timeout) => Err(CallError::Timeout),

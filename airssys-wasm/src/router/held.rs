@@ -15,7 +15,7 @@ use crate::capability::Operation;
 use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
-use crate::middleware::{Context, Entry, Outcome, Passage, Patience};
+use crate::middleware::{Context, Entry, Outcome, Passage, Patience, RunsOn, Settled};
 use crate::waits::Node;
 
 /// A send that was allowed, with its room; it leaves at the commit.
@@ -31,7 +31,12 @@ pub(crate) struct Outgoing {
 pub(crate) struct Waiter<'a> {
     pub(crate) mailbox: &'a Mailbox,
     pub(crate) node: Node,
+    /// On whose stack who answers a layer may be run.
+    pub(crate) runs_on: RunsOn,
 }
+
+/// A layer wants a send to be tried again.
+struct Again;
 
 impl Mesh {
     /// Takes a turn's send through the stack and takes room for it. Waits only where there is a `waiter`, and never for
@@ -43,9 +48,43 @@ impl Mesh {
         resolved: Result<Resolved, SendError>,
         to: &str,
         key: Option<&str>,
-        mut body: Bytes,
+        body: Bytes,
     ) -> Result<Option<Outgoing>, SendError> {
-        let mut passage = Passage::new(&self.stack, context(&origin, Operation::Send, to, &resolved));
+        // Shared only where a layer may want it to be sent again: that is an allocation.
+        let again = if waiter.is_some() && self.stack.may_retry() { body.clone() } else { Bytes::new() };
+        match self.try_reserve(origin, waiter, &resolved, (to, key), body, 0).await {
+            Ok(settled) => settled,
+            // Boxed, as it is rare.
+            Err(Again) => {
+                Box::pin(async {
+                    for retries in 1.. {
+                        let tried =
+                            self.try_reserve(origin, waiter, &resolved, (to, key), again.clone(), retries).await;
+                        if let Ok(settled) = tried {
+                            return settled;
+                        }
+                    }
+                    Ok(None)
+                })
+                .await
+            }
+        }
+    }
+
+    /// [`Mesh::reserve`], once.
+    #[inline]
+    async fn try_reserve(
+        &self,
+        origin: Origin<'_>,
+        waiter: Option<Waiter<'_>>,
+        resolved: &Result<Resolved, SendError>,
+        (to, key): (&str, Option<&str>),
+        mut body: Bytes,
+        retries: u32,
+    ) -> Result<Result<Option<Outgoing>, SendError>, Again> {
+        let mut context = context(&origin, Operation::Send, to, resolved);
+        context.runs_on = waiter.map_or(RunsOn::Nobody, |waiter| waiter.runs_on);
+        let mut passage = Passage::new(&self.stack, context);
         let entered = match waiter {
             Some(Waiter { node, .. }) => {
                 let patience = || Patience { who: Some(node), until: Instant::now() + self.reserve_timeout() };
@@ -55,7 +94,7 @@ impl Mesh {
         };
         let outcome = match entered {
             Err(outcome) => outcome,
-            Ok(()) => match fitting(&self.events, &resolved, to, &body) {
+            Ok(()) => match fitting(&self.events, resolved, to, &body) {
                 Err(error) => Err(CallError::NotSent(error)),
                 Ok(target) => {
                     let moved = self.kept_waiting(&passage, target, key);
@@ -64,19 +103,30 @@ impl Mesh {
                         Ok(room) => {
                             let key = target.lane_key(to, key);
                             let envelope = self.envelope(origin, target, key, Delivery::Send, None, body);
-                            return Ok(Some(Outgoing {
+                            return Ok(Ok(Some(Outgoing {
                                 target: Arc::clone(target),
                                 room,
                                 envelope,
                                 entry: passage.put_aside(),
-                            }));
+                            })));
                         }
                         Err(error) => Err(CallError::NotSent(error)),
                     }
                 }
             },
         };
-        passage.end(outcome).sent().map(|()| None)
+        // Boxed, as it is rare: who waits for nothing does not carry it around.
+        let outcome = match waiter {
+            Some(_) if passage.waits_over(&outcome) => {
+                let patience = || Instant::now() + self.reserve_timeout();
+                match Box::pin(passage.settle_waiting(outcome, retries, patience)).await {
+                    Settled::Done(outcome) => outcome,
+                    Settled::Retry => return Err(Again),
+                }
+            }
+            _ => passage.end(outcome),
+        };
+        Ok(outcome.sent().map(|()| None))
     }
 
     async fn room(&self, target: &Arc<Place>, waiter: Option<Waiter<'_>>, bytes: usize) -> Result<Reserved, SendError> {

@@ -65,6 +65,8 @@ pub(crate) struct Common {
     pub(crate) held: Option<ByteBound>,
     /// What it counts.
     pub(crate) metrics: Arc<Metrics>,
+    /// How many of its actors can handle a message now.
+    pub(crate) up: AtomicUsize,
     /// How its queries run.
     pub(super) beside: Beside<Inbox>,
 }

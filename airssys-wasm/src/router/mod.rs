@@ -23,6 +23,7 @@ pub(crate) mod inbox;
 mod names;
 pub(crate) mod on_demand;
 pub(crate) mod place;
+mod questions;
 pub(crate) mod service;
 pub(crate) mod sleep;
 mod spawned;

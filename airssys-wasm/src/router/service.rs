@@ -1,6 +1,6 @@
 //! A service as those see it who send to it: its address, its places, its rules.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
@@ -137,6 +137,7 @@ impl Service {
             message_bytes: limits.message_bytes.into(),
             held: has_several.then(|| ByteBound::new(shape.all_bytes)),
             metrics: Arc::clone(&metrics),
+            up: AtomicUsize::new(0),
             beside: Beside::default(),
         });
         let together = Together::new(address.clone(), limits.all_state_bytes);

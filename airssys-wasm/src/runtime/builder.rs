@@ -278,6 +278,20 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Starts without any layer, to measure what the host's own cost: nothing is denied, counted or bounded then. For
+    /// nothing else.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let _builder = airssys_wasm::Runtime::builder().bare();
+    /// ```
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        self.options.bare = true;
+        self
+    }
+
     /// Compiles and links the releases, and starts nothing: finds what [`RuntimeBuilder::start`] would refuse.
     ///
     /// # Example

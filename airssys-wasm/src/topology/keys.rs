@@ -6,10 +6,12 @@ use toml::Table;
 use super::role::Role;
 use super::tree::{RootSpec, ServiceNode, SupervisorNode, TopologySettings};
 use crate::capability::{FileGrant, Grants, ProcessGrant};
+use crate::guard::Guard;
 use crate::limits::{FOLDER_BYTES, Limits};
 use crate::listener::settings::{Listening, Route, RouteKey};
 use crate::logger::LogSettings;
 use crate::rate::Rate;
+use crate::retry::RetryPolicy;
 use crate::schema::{ChangeMode, Key, Schema, markdown, size_text};
 use crate::settings::{KeyedRules, MailboxShape, SpawnedRules};
 use crate::wire::Wire;
@@ -34,6 +36,8 @@ const TOP: &[Key] = keys! {
     "quota": "list of tables", "none", "what services may send and do in a second, each `[[quota]]`";
     "log": "list of tables", "none: what guests say goes to `tracing`",
         "where lines go that guests log, and what they do, each `[[log]]`: see [logs](logging.md)";
+    "retry": "list of tables", "none", "by what services try again what failed, each `[[retry]]`";
+    "layer": "list of tables", "none", "components that are asked about what others do, each `[[layer]]`: see [layers](layers.md)";
     "http": "list of tables", "none", "where requests of HTTP are taken, each `[[http]]`: see [HTTP](http.md)";
 };
 
@@ -84,6 +88,8 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("### `wires`", told(Wire::KEYS)),
         ("## `[[quota]]`", told(Rate::KEYS)),
         ("## `[[log]]`", told(LogSettings::KEYS)),
+        ("## `[[layer]]`", told(Guard::KEYS)),
+        ("## `[[retry]]`", told(RetryPolicy::KEYS)),
         ("## `[[http]]`", of::<Listening>()),
         ("### `[[http.route]]`", told(Route::KEYS)),
         ("### `key` of a route", told(RouteKey::KEYS)),

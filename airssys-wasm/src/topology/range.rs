@@ -33,6 +33,10 @@ pub(crate) enum Whose {
     Quota(String),
     /// The log of this name.
     Log(String),
+    /// The policy of this name, by which is tried again.
+    Retry(String),
+    /// The layer that is this service.
+    Layer(String),
 }
 
 /// Finds the first number of a topology that is outside of its range.
@@ -42,6 +46,8 @@ pub(crate) fn check(topology: &Topology) -> Result<(), RangeError> {
     topology.children.iter().try_for_each(node)?;
     topology.quotas.iter().try_for_each(|quota| all(&Whose::Quota(quota.name.clone()), quota))?;
     topology.logs.iter().try_for_each(|log| all(&Whose::Log(log.name.clone()), log))?;
+    topology.retries.iter().try_for_each(|retry| all(&Whose::Retry(retry.name.clone()), retry))?;
+    topology.layers.iter().try_for_each(|layer| all(&Whose::Layer(layer.service.clone()), layer))?;
     let mut listeners = topology.listeners.iter();
     listeners.try_for_each(|listening| all(&Whose::Listener(listening.listen.to_string()), listening))
 }
@@ -73,9 +79,8 @@ impl RangeError {
         let tables: Vec<&str> = match &self.whose {
             Whose::Settings => vec!["settings"],
             Whose::Root => vec!["root"],
-            Whose::Supervisor(_) | Whose::Service(_) | Whose::Listener(_) | Whose::Quota(_) | Whose::Log(_) => {
-                Vec::new()
-            }
+            Whose::Supervisor(_) | Whose::Service(_) => Vec::new(),
+            Whose::Listener(_) | Whose::Quota(_) | Whose::Log(_) | Whose::Layer(_) | Whose::Retry(_) => Vec::new(),
         };
         let named = match &self.whose {
             Whose::Settings | Whose::Root => None,
@@ -83,6 +88,8 @@ impl RangeError {
             Whose::Service(name) => Some(("service", "name", name.as_str())),
             Whose::Quota(name) => Some(("quota", "name", name.as_str())),
             Whose::Log(name) => Some(("log", "name", name.as_str())),
+            Whose::Retry(name) => Some(("retry", "name", name.as_str())),
+            Whose::Layer(service) => Some(("layer", "service", service.as_str())),
             Whose::Listener(listen) => Some(("http", "listen", listen.as_str())),
         };
         let tables: Vec<&str> = tables.into_iter().chain(self.tables.iter().map(String::as_str)).collect();

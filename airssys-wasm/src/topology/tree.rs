@@ -12,11 +12,13 @@ use toml::{Spanned, Value};
 use super::role::Roles;
 use crate::address::Address;
 use crate::capability::{Baseline, Grants, Policy};
+use crate::guard::Guard;
 use crate::limits::{HELD, Limits};
 use crate::listener::settings::Listening;
 use crate::logger::LogSettings;
 use crate::rate::Rate;
 use crate::registry::{LimitsPatch, PublicKey, Release};
+use crate::retry::RetryPolicy;
 use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
 use crate::settings::{
     BASELINE_FROM, Config, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Run, Terms, WrittenBackoff,
@@ -71,6 +73,10 @@ pub struct Topology {
     pub(crate) quotas: Vec<Rate>,
     /// Where lines of guests go, and which.
     pub(crate) logs: Vec<LogSettings>,
+    /// The layers that are components.
+    pub(crate) layers: Vec<Guard>,
+    /// By what services try again what failed.
+    pub(crate) retries: Vec<RetryPolicy>,
 }
 
 /// Settings of a whole mesh.
@@ -321,6 +327,8 @@ pub(crate) struct ServiceNode {
     pub(crate) max_queries: usize,
     /// The quota that it uses; default none, for no bound.
     pub(crate) quota: Option<String>,
+    /// The policy by which what it does is tried again; default none, for never.
+    pub(crate) retry: Option<String>,
     /// Where its state is; default in memory.
     pub(crate) keeping: Keeping,
     /// Whether it is started again; default permanent.
@@ -343,6 +351,8 @@ impl Topology {
             listeners: Vec::new(),
             quotas: Vec::new(),
             logs: Vec::new(),
+            layers: Vec::new(),
+            retries: Vec::new(),
         }
     }
 
@@ -390,6 +400,11 @@ impl Topology {
     pub(crate) fn uses_of_quotas(&self) -> impl Iterator<Item = (&str, &str)> {
         self.services().filter_map(|node| Some((node.address.as_str(), node.quota.as_deref()?)))
     }
+
+    /// The services that try again what failed, each with the name of its policy.
+    pub(crate) fn uses_of_retries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.services().filter_map(|node| Some((node.address.as_str(), node.retry.as_deref()?)))
+    }
 }
 
 impl ServiceNode {
@@ -422,6 +437,7 @@ impl ServiceNode {
             queries: Vec::new(),
             max_queries: 4,
             quota: None,
+            retry: None,
             keeping: Keeping::Memory,
             learn: true,
             restart: Restart::Permanent,

@@ -10,10 +10,12 @@ use airssys_rt_shim::supervisor::{AutoShutdown, Backoff};
 use toml::Spanned;
 
 use super::grants::{from_file, grants};
+use super::guards::layers;
 use super::listeners::listeners;
 use super::logs::logs;
 use super::names::{Named, NodeKind, bad_name, check_parents, names};
 use super::quotas::{quotas, used};
+use super::retries::{retries, tried};
 use super::role::Roles;
 use super::tree::{Node, RootSpec, ServiceNode, SupervisorNode, Topology, TopologySettings};
 use super::wires::wires;
@@ -53,9 +55,20 @@ pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topolo
     let name = written.name.get_ref().clone();
     let quotas = quotas(source, &written.quotas)?;
     let logs = logs(source, &written)?;
-    let listeners_come_last = Vec::new();
-    let mut topology =
-        Topology { name, settings, root: root_flags, children, roles, listeners: listeners_come_last, quotas, logs };
+    let mut topology = Topology {
+        name,
+        settings,
+        root: root_flags,
+        children,
+        roles,
+        listeners: Vec::new(),
+        quotas,
+        logs,
+        layers: Vec::new(),
+        retries: Vec::new(),
+    };
+    topology.retries = retries(source, &written.retries)?;
+    topology.layers = layers(source, &written.layers, &topology)?;
     topology.listeners = listeners(source, &written.http, &topology)?;
     range::check(&topology).map_err(|error| error.at(source))?;
     Ok(topology)
@@ -164,6 +177,7 @@ fn service(
     if let Some(asked) = &value.wires {
         node.wires = wires(source, names, asked)?;
     }
+    node.retry = value.retry.as_ref().map(|name| tried(source, written, name)).transpose()?;
     node.quota = value.quota.as_ref().map(|name| used(source, written, name)).transpose()?;
     // Whether there are such functions, the release says.
     node.arguments = value.arguments.iter().flatten().map(|argument| argument.get_ref().clone()).collect();

@@ -66,6 +66,14 @@ impl Topology {
             text.push_str("\n[[log]]\n");
             log.table().iter().for_each(|(key, value)| line(&mut text, key, value));
         }
+        for retry in &self.retries {
+            text.push_str("\n[[retry]]\n");
+            retry.table().iter().for_each(|(key, value)| line(&mut text, key, value));
+        }
+        for layer in &self.layers {
+            text.push_str("\n[[layer]]\n");
+            layer.table().iter().for_each(|(key, value)| line(&mut text, key, value));
+        }
         for listening in &self.listeners {
             text.push_str("\n[[http]]\n");
             listening.table().iter().for_each(|(key, value)| line(&mut text, key, value));
@@ -137,6 +145,9 @@ mod tests {
         name = "base"
         grants = { publish = ["x/y"], environment = { LANG = "C" } }
         [[service]]
+        name = "checker"
+        release = "a.wasm"
+        [[service]]
         name = "last-of-its-name"
         release = "a.wasm"
         roles = ["reader"]
@@ -165,6 +176,7 @@ mod tests {
         queries = ["f", "acme:shop/pricing#quote"]
         max_queries = 0
         quota = "shared"
+        retry = "patient"
         arguments = ["-a", "b c"]
         learn = false
         config = { "a b" = "quoted \" and\nnew", c = "", d = { value = "hide and seek 7", secret = true, hosts = ["a.example"] } }
@@ -236,6 +248,24 @@ mod tests {
         name = "rest"
         to = "tracing"
         operations = ["all"]
+        [[retry]]
+        name = "patient"
+        attempts = 9
+        delay = "7ms"
+        factor = 1.5
+        max_delay = "8s"
+        jitter = 1.0
+        errors = ["timeout", "busy"]
+        applies_to = ["call", "file-open"]
+        [[layer]]
+        service = "checker"
+        applies_to = ["files", "call", "lookup"]
+        guards = ["pool", "keyed"]
+        priority = 7
+        when_down = "allow"
+        timeout = "5ms"
+        bodies = true
+        hooks = ["on-error", "after"]
         [[http]]
         listen = "127.0.0.1:0"
         [[http]]

@@ -16,11 +16,13 @@ use super::role;
 use super::tree::{ServiceNode, SupervisorNode, WrittenFlags, WrittenSettings};
 use crate::address::Address;
 use crate::capability::{self, Access, Clocks, FileGrant, Given, ProcessGrant, Randomness, given};
+use crate::guard::WrittenGuard;
 use crate::limits::{HELD, Limits, NODE_BYTES};
 use crate::listener::settings::WrittenListening;
 use crate::logger::WrittenLog;
 use crate::rate::WrittenRate;
 use crate::registry::LimitsPatch;
+use crate::retry::WrittenRetry;
 use crate::schema::{
     Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Unit, Word, Words, Written, YEAR, parse_time, schema,
 };
@@ -46,6 +48,10 @@ pub(super) struct Topology {
     pub(super) services: Vec<Spanned<Service>>,
     #[serde(default, rename = "quota")]
     pub(super) quotas: Vec<WrittenRate>,
+    #[serde(default, rename = "layer")]
+    pub(super) layers: Vec<WrittenGuard>,
+    #[serde(default, rename = "retry")]
+    pub(super) retries: Vec<WrittenRetry>,
     #[serde(default)]
     pub(super) http: Vec<WrittenListening>,
     #[serde(default, rename = "log")]
@@ -134,6 +140,8 @@ schema! {
         /// how much it may send and do in a second: the name of a [`[[quota]]`](#quota). What the host sends to it
         /// counts for nobody
         quota: Spanned<String> => quota, by InPlace, kind "name of a quota", default "none: no bound";
+        /// by what it tries again what it did and failed: the name of a [`[[retry]]`](#retry)
+        retry: Spanned<String> => retry, by InPlace, kind "name of a `[[retry]]`", default "none: never";
         /// see [requests and grants](#requests-and-grants)
         grants: Grants => own_grants, default "nothing";
         /// the [roles](#role) whose grants it has as well

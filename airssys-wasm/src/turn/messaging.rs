@@ -16,6 +16,7 @@ use crate::capability::{Operation, Pattern, PatternError};
 use crate::error::{CallError, NotFound, SendError};
 use crate::limits::{OVERHEAD_BYTES, TOPIC_BYTES, cut};
 use crate::message::Answer;
+use crate::middleware::RunsOn;
 use crate::router::service::Resolved;
 use crate::router::{Caller, Said, Until, Waiter};
 use crate::typed::FunctionType;
@@ -33,7 +34,8 @@ impl Turn {
         // A child that this turn spawns is found by nobody else yet.
         let resolved =
             identity.mesh.resolve(to, key).or_else(|error| self.unborn(to, key).map(Resolved::Place).ok_or(error));
-        let waiter = self.may_wait.then_some(Waiter { mailbox: &identity.mailbox, node: identity.node });
+        let runs_on = if self.has_tasks { RunsOn::Nobody } else { RunsOn::Guest };
+        let waiter = self.may_wait.then_some(Waiter { mailbox: &identity.mailbox, node: identity.node, runs_on });
         let held = identity.mesh.reserve(identity.origin(self.trace), waiter, resolved, to, key, body).await?;
         if let Some(outgoing) = held {
             self.hold_back(Effect::Send(Box::new(outgoing)), bytes);

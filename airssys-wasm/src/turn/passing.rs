@@ -108,7 +108,10 @@ impl Question {
             let patience = || Patience { who: Some(node), until: Instant::now() + timeout };
             let settled = match passed.enter_waiting(body, patience).await {
                 Ok(()) => Ok(passed.put_aside()),
-                Err(outcome) => Err(passed.settle(outcome, self.retries)),
+                Err(outcome) => {
+                    let patience = || Instant::now() + timeout;
+                    Err(passed.settle_waiting(outcome, self.retries, patience).await)
+                }
             };
             match self.look(settled) {
                 Some(looked) => return looked,
@@ -172,6 +175,21 @@ impl Passing {
     pub(crate) fn settle(mut self, outcome: Answer) -> Result<Answer, Question> {
         let Some(entry) = self.entry.take() else { return Ok(outcome) };
         match self.asked.settled(entry).settle(outcome, self.asked.retries) {
+            Settled::Done(Outcome { answer, .. }) => Ok(answer),
+            Settled::Retry => Err(Question { retries: self.asked.retries + 1, ..self.asked.clone() }),
+        }
+    }
+
+    /// [`Passing::settle`], for one who waits where a layer has to wait.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) async fn settle_waiting(mut self, outcome: Answer) -> Result<Answer, Question> {
+        let Some(entry) = self.entry.take() else { return Ok(outcome) };
+        let timeout = self.asked.identity.mesh.reserve_timeout();
+        let patience = || Instant::now() + timeout;
+        match self.asked.settled(entry).settle_waiting(outcome, self.asked.retries, patience).await {
             Settled::Done(Outcome { answer, .. }) => Ok(answer),
             Settled::Retry => Err(Question { retries: self.asked.retries + 1, ..self.asked.clone() }),
         }

@@ -5,9 +5,10 @@ use std::io;
 use std::path::Path;
 
 /// The files: path and text.
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 17] = [
     ("handler.wit", include_str!("../../../../wit/handler.wit")),
     ("health.wit", include_str!("../../../../wit/health.wit")),
+    ("layer.wit", include_str!("../../../../wit/layer.wit")),
     ("lifecycle.wit", include_str!("../../../../wit/lifecycle.wit")),
     ("log.wit", include_str!("../../../../wit/log.wit")),
     ("messaging.wit", include_str!("../../../../wit/messaging.wit")),

@@ -53,6 +53,8 @@ pub(crate) fn lines(differences: &[Difference]) -> String {
             Subject::Listener => "listener",
             Subject::Quota => "quota",
             Subject::Log => "log",
+            Subject::Layer => "layer",
+            Subject::Retry => "retry",
         };
         let way = match found.way {
             ChangeMode::InPlace => ", in place",

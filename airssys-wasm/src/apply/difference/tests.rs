@@ -52,6 +52,8 @@ fn short(difference: &Difference) -> String {
         Subject::Listener => "listener",
         Subject::Quota => "quota",
         Subject::Log => "log",
+        Subject::Layer => "layer",
+        Subject::Retry => "retry",
     };
     let settings: Vec<String> = difference
         .settings

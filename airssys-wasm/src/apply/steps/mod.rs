@@ -306,6 +306,8 @@ impl<'a> Steps<'a> {
         actual.mesh.set(&target.settings.mesh);
         actual.mesh.stack.limit(&target.quotas, target.uses_of_quotas());
         actual.mesh.stack.log(&target.logs);
+        actual.mesh.stack.retry(&target.retries, target.uses_of_retries());
+        actual.mesh.stack.guard(target.guards());
         if let Some(audit) = &self.hosted.audit {
             audit.set_required(target.settings.audit == Auditing::Required);
         }

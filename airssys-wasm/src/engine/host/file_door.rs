@@ -47,7 +47,7 @@ macro_rules! through {
                 Err(answer) => break answered(answer, length),
             };
             let done = $done;
-            match settle(passing, done, length) {
+            match Box::pin(settle(passing, done, length)).await {
                 Ok(done) => break done,
                 Err(again) => asked = again,
             }

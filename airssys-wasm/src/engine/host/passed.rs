@@ -80,7 +80,7 @@ impl Told for String {}
 /// # Errors
 ///
 /// A layer wants it to be done again: this is to be asked then.
-pub(in crate::engine) fn settle<T: Told, E: Code>(
+pub(in crate::engine) async fn settle<T: Told, E: Code>(
     passing: Passing,
     done: Result<T, TrappableError<E>>,
     length: u64,
@@ -95,7 +95,7 @@ pub(in crate::engine) fn settle<T: Told, E: Code>(
         Err(error) => match error.downcast() {
             Ok(code) => {
                 let failed = CallError::Failed { code: code.word() };
-                Ok(match passing.settle(Err(failed.clone()))? {
+                Ok(match passing.settle_waiting(Err(failed.clone())).await? {
                     Ok(body) => T::answered(body, length).ok_or_else(|| code.into()),
                     Err(error) if error == failed => Err(code.into()),
                     Err(error) => Err(E::of(&error).into()),

@@ -34,7 +34,7 @@ macro_rules! through {
                 Ok(passing) => passing,
                 Err(answer) => break answered(answer, 0),
             };
-            match settle(passing, $done, 0) {
+            match Box::pin(settle(passing, $done, 0)).await {
                 Ok(done) => break done,
                 Err(again) => asked = again,
             }
