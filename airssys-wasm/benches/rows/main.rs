@@ -25,6 +25,7 @@ mod fused;
 mod host;
 mod http;
 mod languages;
+mod layers;
 mod log;
 mod many;
 mod measure;
@@ -143,6 +144,8 @@ const GROUPS: &[Group] = &[
     Group { name: "decide", measure: |bench| Box::pin(decide::rows(bench)) },
     Group { name: "audit", measure: |bench| Box::pin(audit::rows(bench)) },
     Group { name: "log", measure: |bench| Box::pin(log::rows(bench)) },
+    Group { name: "layer", measure: |bench| Box::pin(layers::component(bench)) },
+    Group { name: "layers", measure: |bench| Box::pin(layers::built_in(bench)) },
     Group { name: "durable", measure: |bench| Box::pin(durable::rows(bench)) },
     Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
     Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },
