@@ -1,6 +1,6 @@
 //! Row `log/json`: 64 bytes told to one actor in a mesh that logs each message as JSON to a file.
 //!
-//! Floor: the same in a mesh without a log. The file is on the disk of the folder for temporary files, and is not put aside
+//! Floor: the same in a mesh without a log. The file is in the folder for temporary files, and is not put aside
 //! meanwhile. No line may be missing: a log that drops them would be fast.
 
 use std::sync::Arc;

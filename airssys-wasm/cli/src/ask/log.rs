@@ -35,9 +35,10 @@ struct ListArgs {
 
 /// Logs only what matters as much as this, from now on.
 ///
-/// It is `level` or `levels` of the log in the topology in force: no instance is replaced, and it outlives the host where
-/// that has a data folder. The file does not change, so the next `airssys apply` brings back what that says. Where no
-/// `[[log]]` goes to tracing, `tracing` is the log of what guests say that is shown on stderr and kept for `airssys logs`.
+/// It is `level` or `levels` of the log in the topology in force: no instance is replaced, and it outlives the host
+/// where that has a data folder. The file does not change, so the next `airssys apply` brings back what that says.
+/// Where no `[[log]]` goes to tracing, `tracing` is the log of what guests say that is shown on stderr and kept for
+/// `airssys logs`.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  airssys log level all warn\n  airssys log level all debug --service till\n  airssys log level tracing off --service cart"

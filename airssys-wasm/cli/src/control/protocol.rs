@@ -162,8 +162,8 @@ pub(crate) enum Request {
     Revoke { service: String, key: String, grant: String },
     /// Answers a list of `airssys_wasm::command::LogStatus`.
     Logs {},
-    /// Answers `airssys_wasm::Applied` when lines are logged from this level up, or `null` where it was so: each line, or
-    /// those of a service.
+    /// Answers `airssys_wasm::Applied` when lines are logged from this level up, or `null` where it was so: each line,
+    /// or those of a service.
     Log {
         log: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
