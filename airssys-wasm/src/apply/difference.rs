@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::capability::Grants;
 use crate::limits::Limits;
 use crate::listener::settings::{Listening, Route};
-use crate::logger::LogSettings;
 use crate::schema::{ChangeMode, Schema};
 use crate::settings::{Keeping, Multiplicity};
 use crate::topology::{Node, ServiceNode, Topology};

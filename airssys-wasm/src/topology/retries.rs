@@ -38,7 +38,7 @@ fn one(source: &Source, entry: &WrittenRetry) -> Result<RetryPolicy, ConfigError
         }
     }
     if let Some(words) = &entry.errors {
-        for word in words.iter().filter(|word| !ERRORS.contains(&word.get_ref().as_str())) {
+        if let Some(word) = words.iter().find(|word| !ERRORS.contains(&word.get_ref().as_str())) {
             let what = format!("{:?} is no error after which something is tried again", word.get_ref());
             return Err(source.error(&word.span(), what, format!("there are {}", ERRORS.join(", "))));
         }
