@@ -157,7 +157,13 @@ impl LogFile {
     /// Writes what waits, and waits for what is being compressed.
     pub(super) fn end(&mut self) -> Result<(), Failed> {
         let written = self.flush();
-        let compressed = self.at_work.take().map_or(Ok(()), finish);
+        let mut compressed = self.at_work.take().map_or(Ok(()), finish);
+        if self.rotation.compress {
+            // What was put aside when that thread had just looked for the last time.
+            compressed = compressed.and_then(|()| gone(compress_all(&self.path)));
+            // One that went while it was being compressed is there again.
+            compressed = compressed.and_then(|()| gone(prune(&self.path, self.rotation.keep)));
+        }
         written.and(compressed.map_err(Failed::from))
     }
 }
@@ -254,16 +260,14 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
 fn compress_all(path: &Path) -> io::Result<()> {
     while let Some((number, _)) = aside(path)?.into_iter().find(|(_, ending)| ending.is_empty()) {
         let (plain, part) = (with_number(path, number, ""), with_number(path, number, PART));
-        match compress(&plain, &part) {
-            Ok(()) => {}
-            // It was one too many meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => {
-                let _it_is_of_no_use = fs::remove_file(&part);
-                return Err(error);
-            }
+        let compressed =
+            compress(&plain, &part).and_then(|()| fs::rename(&part, with_number(path, number, COMPRESSED)));
+        if let Err(error) = compressed {
+            let _it_is_of_no_use = fs::remove_file(&part);
+            // It was one too many meanwhile, or somebody took the copy away: the next look tells.
+            gone(Err(error))?;
+            continue;
         }
-        fs::rename(&part, with_number(path, number, COMPRESSED))?;
         gone(fs::remove_file(&plain))?;
     }
     Ok(())
@@ -344,6 +348,20 @@ mod tests {
         assert!(log.end().is_ok());
         assert_eq!(all(&path), "2a\n2b\n3a\n3b\n4a\n4b\n");
         assert_eq!(aside(&path).unwrap(), [(3, ".gz"), (4, ".gz")]);
+    }
+
+    #[test]
+    fn what_is_put_aside_and_not_compressed_is_so_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        fs::write(folder.path().join("log.7"), "one\n").unwrap();
+        let mut log = file(&path, 1_000, 2, true);
+        write(&mut log, "two\n", SystemTime::now());
+        assert!(log.end().is_ok());
+        assert_eq!(all(&path), "one\ntwo\n");
+        assert_eq!(aside(&path).unwrap(), [(7, ".gz")]);
+        // Where there is no folder, there is nothing to compress.
+        assert!(file(&folder.path().join("none/log"), 1_000, 2, true).end().is_ok());
     }
 
     #[test]
