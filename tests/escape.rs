@@ -1,5 +1,5 @@
-//! A guest that wants out does not get out: by no form of a path, an address or a name, by no link that changes while it
-//! is opened, and not where a layer fails. What is outside is as it was, and nobody outside hears of it.
+//! A guest that wants out does not get out: by no form of a path, an address or a name, by no link that changes while
+//! it is opened, and not where a layer fails. What is outside is as it was, and nobody outside hears of it.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -374,10 +374,17 @@ fn of_urls(port: u16) -> Vec<String> {
     .collect()
 }
 
-/// Tries all of it in a mesh that was built so; whatever layers do, nothing opens. What came of all that, by its names.
-async fn nothing_opens(layer: Option<Fails>, with: &str) -> BTreeMap<String, usize> {
-    let armed = layer.as_ref().map(|layer| Arc::clone(&layer.armed));
-    let builder = layer.into_iter().fold(Runtime::builder(), RuntimeBuilder::layer);
+/// What came of all that was tried, by its names.
+type Came = BTreeMap<String, usize>;
+
+/// [`nothing_opens`], with a layer of others that fails once all have started.
+async fn nothing_opens_where_fails(layer: Fails, with: &str) -> Came {
+    let armed = Arc::clone(&layer.armed);
+    nothing_opens(Runtime::builder().layer(layer), Some(armed), with).await
+}
+
+/// Tries all of it in a mesh that was built so; whatever layers do, nothing opens.
+async fn nothing_opens(builder: RuntimeBuilder, armed: Option<Arc<AtomicBool>>, with: &str) -> Came {
     let (disk, server) = (disk(), Server::start().await);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -385,7 +392,8 @@ async fn nothing_opens(layer: Option<Fails>, with: &str) -> BTreeMap<String, usi
     let before = outside(disk.path());
     let mesh =
         Mesh::try_start(&topology(disk.path(), &server), builder).await.unwrap_or_else(|error| panic!("{error}"));
-    armed.inspect(|armed| armed.store(true, Ordering::Relaxed));
+    let arm = |fails| armed.iter().for_each(|armed| armed.store(fails, Ordering::Relaxed));
+    arm(true);
     let mut came = BTreeMap::new();
     for command in of_files(disk.path()).into_iter().chain(of_names()).chain(of_addresses(port)) {
         let outcome = mesh.ask("a", &command).await;
@@ -411,15 +419,19 @@ async fn nothing_opens(layer: Option<Fails>, with: &str) -> BTreeMap<String, usi
     assert_eq!(outside(disk.path()), before, "{with}: what is outside was changed");
     assert!(listener.accept().is_err(), "{with}: somebody came to a closed address");
     assert_eq!(server.connections(), 0, "{with}: somebody came to a closed path");
+    // Also where nobody counts.
+    arm(false);
+    assert_eq!(mesh.ok("ledger", &Command::Get("record".into())).await, Value::Null, "{with}: the ledger was told");
     let ledger = mesh.status("ledger");
-    assert_eq!((ledger.handled, ledger.started, ledger.crashed), (0, 1, 0), "{with}: the ledger was reached");
+    assert_eq!((ledger.started, ledger.crashed), (1, 0), "{with}: the ledger was reached");
+    assert!(ledger.handled <= 1, "{with}: the ledger was reached");
     mesh.stop().await;
     came
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_no_form_of_a_path_a_name_or_an_address() {
-    let came = nothing_opens(None, "the layers as they are").await;
+    let came = nothing_opens(Runtime::builder(), None, "the layers as they are").await;
     // Each was tried, and answered by the guest: nobody crashed, nothing hung.
     for wanted in ["ok", "io/PermissionDenied", "not-sent/denied"] {
         assert!(came.contains_key(wanted), "{came:?}");
@@ -428,12 +440,18 @@ async fn by_no_form_of_a_path_a_name_or_an_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_authorize_is_the_only_layer_nothing_opens_either() {
+    let alone = nothing_opens(Runtime::builder().only_layers(&["authorize"]), None, "authorize alone").await;
+    assert!(alone.contains_key("not-sent/denied"), "{alone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_a_layer_fails_nothing_opens_either() {
     for at in [Failing::Before, Failing::Later, Failing::OnError, Failing::After] {
         // As the first of all, and after the host's own.
         for priority in [i32::MIN, i32::MAX] {
             let layer = Fails { priority, at, armed: Arc::default() };
-            let came = nothing_opens(Some(layer), &format!("{at:?} fails at {priority}")).await;
+            let came = nothing_opens_where_fails(layer, &format!("{at:?} fails at {priority}")).await;
             if at == Failing::Before {
                 // A deed at a time is refused, and the guest is told.
                 assert!(came.contains_key("io/PermissionDenied") && came.contains_key("not-sent/denied"), "{came:?}");
@@ -445,8 +463,8 @@ async fn where_a_layer_fails_nothing_opens_either() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_layer_that_does_not_fail_changes_nothing() {
     let layer = Fails { priority: 10, at: Failing::Nowhere, armed: Arc::default() };
-    let with = nothing_opens(Some(layer), "a layer that does nothing").await;
-    assert_eq!(with, nothing_opens(None, "the layers as they are").await);
+    let with = nothing_opens_where_fails(layer, "a layer that does nothing").await;
+    assert_eq!(with, nothing_opens(Runtime::builder(), None, "the layers as they are").await);
 }
 
 /// Changes what stands at a path again and again, for as long as it lives.

@@ -90,7 +90,7 @@ async fn asked_and_called(mesh: Arc<Runtime>, raw: Arc<Mutex<(Store<()>, WithLay
 pub(crate) async fn built_in(bench: &Bench) -> Vec<Row> {
     let echo = || vec![host::service(bench, "echo", "echo", Lane::Async)];
     let with = host::start(bench, echo()).await;
-    let bare = host::start_with(bench, echo(), Runtime::builder().bare()).await;
+    let bare = host::start_with(bench, echo(), Runtime::builder().only_layers(&[])).await;
     let rounds = interleaved(bench, || tell(Arc::clone(&with)), || tell(Arc::clone(&bare))).await;
     let mut rows = vec![Row::new("layers/built-in", "ns/message", 1.1, series(&rounds, |nanos| *nanos))];
     let rounds = interleaved(bench, || ask(Arc::clone(&with), "echo"), || ask(Arc::clone(&bare), "echo")).await;

@@ -44,8 +44,8 @@ pub(crate) struct StartOptions {
     pub(crate) data_folder: Option<PathBuf>,
     /// Whether what was deployed is left out of account.
     pub(crate) as_written: bool,
-    /// Whether there is no layer at all, to measure what they cost. Nothing is denied then.
-    pub(crate) bare: bool,
+    /// Those of the host's own layers that there are; none for all.
+    pub(crate) only_layers: Option<&'static [&'static str]>,
     /// Whether nothing is denied, and what is done is counted.
     pub(crate) learn: bool,
     /// What happens, also where that is all that ever does.
@@ -65,7 +65,7 @@ impl Default for StartOptions {
             layers: Vec::new(),
             data_folder: None,
             as_written: false,
-            bare: false,
+            only_layers: None,
             learn: false,
             events: Events::new(events, event_bytes),
             client: ClientSettings::default(),
@@ -235,9 +235,10 @@ async fn begin(
     let next = target.services().filter_map(deployable).collect();
     let of_mesh = target.settings.mesh;
     options.events.resize(of_mesh.events, of_mesh.event_bytes);
-    let stack = match options.bare {
-        true => Stack::bare(&options.events),
-        false => Stack::new(options.layers, &options.events),
+    let stack = Stack::new(options.layers, &options.events);
+    let stack = match options.only_layers {
+        Some(names) => stack.only(names),
+        None => stack,
     };
     stack.limit(&target.quotas, target.uses_of_quotas());
     if let Some(clock) = options.log_clock {

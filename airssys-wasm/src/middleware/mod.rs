@@ -348,9 +348,9 @@ pub enum ErrorVerdict {
     /// What this says, when it is known: as [`Verdict::Later`], of a layer that asks somebody, or lets some time go by,
     /// before it says what is to become of an error.
     ///
-    /// Whoever sends or calls waits for it, at most for the `reserve_timeout` of the topology; so does what is done with
-    /// a file, a socket or an HTTP request, where it is turned away or fails. Where nobody can wait, as over a message
-    /// that a turn held back, the error stays as it is and nobody looks at the future.
+    /// Whoever sends or calls waits for it, at most for the `reserve_timeout` of the topology; so does what is done
+    /// with a file, a socket or an HTTP request, where it is turned away or fails. Where nobody can wait, as over a
+    /// message that a turn held back, the error stays as it is and nobody looks at the future.
     Later(Pin<Box<dyn Future<Output = ErrorVerdict> + Send>>),
 }
 
@@ -511,9 +511,10 @@ impl Stack {
         stack
     }
 
-    /// No layer at all, to measure what they cost.
-    pub(crate) fn bare(events: &Arc<Events>) -> Self {
-        let stack = Self { layers: Box::default(), ..Self::new(Vec::new(), events) };
+    /// Without those of the host's own layers that have none of these names.
+    pub(crate) fn only(self, names: &[&str]) -> Self {
+        let layers = self.layers.into_iter().filter(|placed| placed.is_foreign || names.contains(&placed.name));
+        let stack = Self { layers: layers.collect(), ..self };
         stack.look();
         stack
     }

@@ -278,17 +278,17 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Starts without any layer, to measure what the host's own cost: nothing is denied, counted or bounded then. For
-    /// nothing else.
+    /// Starts with those alone of the host's own layers that have these names, to measure what they cost, and to find
+    /// what only one of them holds: without `authorize` nothing that passes the layers is denied. For nothing else.
     ///
     /// # Example
     ///
     /// ```
-    /// let _builder = airssys_wasm::Runtime::builder().bare();
+    /// let _builder = airssys_wasm::Runtime::builder().only_layers(&["authorize"]);
     /// ```
     #[must_use]
-    pub fn bare(mut self) -> Self {
-        self.options.bare = true;
+    pub fn only_layers(mut self, names: &'static [&'static str]) -> Self {
+        self.options.only_layers = Some(names);
         self
     }
 
