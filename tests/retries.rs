@@ -1,5 +1,5 @@
-//! What a service does and fails is tried again as its policy says: so often, after so much time, after these errors and
-//! no others. A policy changes while the mesh runs.
+//! What a service does and fails is tried again as its policy says: so often, after so much time, after these errors
+//! and no others. A policy changes while the mesh runs.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 

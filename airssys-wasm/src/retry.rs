@@ -104,12 +104,12 @@ impl RetryPolicy {
         self.applies_to.iter().fold(Operations::NONE, |all, one| all.and(*one))
     }
 
-    /// How long to wait after so many failures, of which the last is the one at hand; `chance` is any number. None where
-    /// it is not tried again.
+    /// How long to wait after so many failures, of which the last is the one at hand; `chance` is any number. None
+    /// where it is not tried again.
     ///
     /// The time grows by a factor up to a bound, and a part of it is left to chance. With all of it, that is the "full
-    /// jitter" of M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), with half of it the "equal
-    /// jitter".
+    /// jitter" of M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015), with half of it the
+    /// "equal jitter".
     pub(crate) fn wait(&self, failures: u32, chance: u64) -> Option<Duration> {
         if failures >= self.attempts {
             return None;

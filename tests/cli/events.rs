@@ -264,6 +264,14 @@ fn one_of_each() -> Vec<(Option<&'static str>, Happening)> {
                 detail: text("the audit cannot be written: No space left on device (os error 28)"),
             },
         ),
+        (
+            None,
+            Happening::Log {
+                log: text("all"),
+                state: text("lost"),
+                detail: text("lines of the log are lost, 17 so far: more came than could be written"),
+            },
+        ),
     ]
 }
 

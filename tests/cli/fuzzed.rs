@@ -1,5 +1,5 @@
-//! Whatever is said over the control socket is answered line by line, and the host goes on; whatever stands in a dump is
-//! taken as it is or refused. What starts them is in `tests/fuzz/corpus`, and the damages are those of `fuzz.rs`.
+//! Whatever is said over the control socket is answered line by line, and the host goes on; whatever stands in a dump
+//! is taken as it is or refused. What starts them is in `tests/fuzz/corpus`, and the damages are those of `fuzz.rs`.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, ErrorKind, Write};

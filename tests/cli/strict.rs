@@ -39,7 +39,7 @@ fn topologies() -> Vec<Wrong> {
         (service("randomness = { seed = 1, seed = 2 }"), ":5:26", "duplicate key"),
         (service("colour = \"red\""), ":5:1", "colour"),
         (service("keyed = { colour = 1 }"), ":5:11", "colour"),
-        (service("[service.config]\na = 1"), ":6:5", "expected a string"),
+        (service("[service.config]\na = 1"), ":6:5", "expected a text or a table"),
         (service("instances = "), ":5:13", ""),
         (service("release"), ":5:8", ""),
         (

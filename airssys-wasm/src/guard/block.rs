@@ -1,5 +1,5 @@
-//! What a layer is asked, as blocks of the arguments of its functions, and its answers read of them. Written by hand, as
-//! each message that is guarded has one of these: `tests.rs` compares them with blocks that are made by the types.
+//! What a layer is asked, as blocks of the arguments of its functions, and its answers read of them. Written by hand,
+//! as each message that is guarded has one of these: `tests.rs` compares them with blocks that are made by the types.
 
 use std::sync::{Arc, LazyLock};
 

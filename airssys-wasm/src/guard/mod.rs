@@ -1,5 +1,5 @@
-//! A layer that is a component: what is written of it, and what it is asked, as calls of functions by their types. Plain
-//! data; who asks is `middleware/guards.rs`, and how a question reaches the component is `router/questions.rs`.
+//! A layer that is a component: what is written of it, and what it is asked, as calls of functions by their types.
+//! Plain data; who asks is `middleware/guards.rs`, and how a question reaches the component is `router/questions.rs`.
 
 mod block;
 #[cfg(test)]
@@ -56,12 +56,12 @@ impl Default for Guard {
 
 schema! {
     of Guard, written WrittenGuard {
-        /// the service that it is: one whose component exports `airssys:actor/layer`. It has one actor, or is a pool with
-        /// one mailbox
+        /// the service that it is: one whose component exports `airssys:actor/layer`. It has one actor, or is a pool
+        /// with one mailbox
         service: Spanned<String> => service, needed "required", kind "name of a service";
         /// what it is asked about: `send`, `call`, `invoke`, or all three by `messages`; `file-open` and the like, or
-        /// `files`; `socket-bind`, `socket-connect`, `socket-send`, or `sockets`; `lookup`; `http`. What nobody can wait
-        /// for is not among them
+        /// `files`; `socket-bind`, `socket-connect`, `socket-send`, or `sockets`; `lookup`; `http`. What nobody can
+        /// wait for is not among them
         applies_to: Vec<Spanned<String>> => applies_to, by InPlace, kind "list of words", default "`[\"messages\"]`";
         /// the services that it guards: what they do, and what is sent to them
         guards: Vec<Spanned<String>> => guards, by InPlace, kind "list of names", default "all that are no layers";

@@ -1,7 +1,7 @@
 //! Questions to the layers that are components: calls of functions of their services, in the host's name.
 //!
-//! They do not pass the dispatch stack: what is asked about is on its way through it already. So nobody but the host can
-//! ask them, and no layer is asked about a question.
+//! They do not pass the dispatch stack: what is asked about is on its way through it already. So nobody but the host
+//! can ask them, and no layer is asked about a question.
 //!
 //! # Hot path
 //!

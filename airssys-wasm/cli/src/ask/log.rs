@@ -13,7 +13,11 @@ use crate::output;
 ///
 /// They are the `[[log]]` tables of the topology. What guests said and what the host did is shown by `airssys logs`.
 #[derive(Debug, clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:\n  airssys log list\n  airssys log level all debug --service till"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     asked: Asked,
