@@ -537,10 +537,7 @@ impl Stack {
 
     /// Puts layers that are components in force, each with the services that it guards.
     pub(crate) fn guard<'a>(&self, guards: impl Iterator<Item = (&'a Guard, Vec<&'a str>)>) {
-        let about = self.guards.put(guards);
-        let of_guards = self.layers.iter().filter(|layer| layer.is(&self.guards));
-        of_guards.for_each(|layer| layer.apply_to(about));
-        self.look();
+        self.apply_to(&self.guards, self.guards.put(guards));
     }
 
     /// Whether a layer may keep an error waiting.
@@ -557,10 +554,7 @@ impl Stack {
     /// Puts policies in force by which what failed is tried again, each for the services that use it: pairs of both
     /// names.
     pub(crate) fn retry<'a>(&self, policies: &[RetryPolicy], uses: impl Iterator<Item = (&'a str, &'a str)>) {
-        let about = self.retry.put(policies, uses);
-        let of_retries = self.layers.iter().filter(|layer| layer.is(&self.retry));
-        of_retries.for_each(|layer| layer.apply_to(about));
-        self.look();
+        self.apply_to(&self.retry, self.retry.put(policies, uses));
     }
 
     fn look(&self) {

@@ -58,27 +58,20 @@ impl Topology {
             role.table().iter().for_each(|(key, value)| line(&mut text, key, value));
         }
         nodes(&mut text, &self.children, None);
-        for quota in &self.quotas {
-            text.push_str("\n[[quota]]\n");
-            quota.table().iter().for_each(|(key, value)| line(&mut text, key, value));
-        }
-        for log in &self.logs {
-            text.push_str("\n[[log]]\n");
-            log.table().iter().for_each(|(key, value)| line(&mut text, key, value));
-        }
-        for retry in &self.retries {
-            text.push_str("\n[[retry]]\n");
-            retry.table().iter().for_each(|(key, value)| line(&mut text, key, value));
-        }
-        for layer in &self.layers {
-            text.push_str("\n[[layer]]\n");
-            layer.table().iter().for_each(|(key, value)| line(&mut text, key, value));
-        }
-        for listening in &self.listeners {
-            text.push_str("\n[[http]]\n");
-            listening.table().iter().for_each(|(key, value)| line(&mut text, key, value));
-        }
+        tables(&mut text, "quota", &self.quotas);
+        tables(&mut text, "log", &self.logs);
+        tables(&mut text, "retry", &self.retries);
+        tables(&mut text, "layer", &self.layers);
+        tables(&mut text, "http", &self.listeners);
         Ok(text)
+    }
+}
+
+/// A list of tables of this name.
+fn tables<T: Schema>(text: &mut String, name: &str, all: &[T]) {
+    for one in all {
+        text.extend(["\n[[", name, "]]\n"]);
+        one.table().iter().for_each(|(key, value)| line(text, key, value));
     }
 }
 
