@@ -1,7 +1,7 @@
 //! Programs that nobody here wrote are services as they are, by tool chains that nobody here wrote: out of packages
 //! that others publish, and a handler of HTTP that is a library of npm's for the most part. What one answers is what
-//! the same binary answers in plain wasmtime; and each is crashed, replaced and rolled back under load, but for one
-//! that nothing reaches from outside.
+//! the same binary answers in plain wasmtime; and each is crashed, replaced and rolled back under load. One that no
+//! message can crash, since it reads nothing, is killed in its turns by a sibling that crashes.
 //!
 //! Each kind has a module of its own, whose tests are left out where it cannot be had.
 

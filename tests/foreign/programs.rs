@@ -3,14 +3,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use airssys_tests::calling::Callers;
 use airssys_tests::deploying::quick;
-use airssys_tests::{Mesh, PATIENCE};
+use airssys_tests::{Mesh, PATIENCE, until};
 use airssys_wasm::Runtime;
 use airssys_wasm::deploy::Progress;
 use airssys_wasm::error::{CallError, Fault};
 use airssys_wasm::registry::{Draft, Release, Store};
+use prober_protocol::{Command, Trap};
 
 use super::web::{Answer, Asked, Client, address, listener};
 use super::{crash_replace_and_roll_back, next, of_one, package, plain};
@@ -212,20 +214,55 @@ async fn an_example_that_responds_after_it_has_returned_is_crashed_replaced_and_
     mesh.stop().await;
 }
 
+/// How often the supervisor of the group has started a service again.
+async fn restarts(mesh: &Mesh, service: &str) -> u64 {
+    let tree = mesh.runtime.tree().await;
+    let mut children = tree.iter().flat_map(|node| &node.children);
+    children.find(|node| node.child.id.to_string() == service).unwrap().child.restarts
+}
+
+/// Callers of a command that reads nothing, and where those are counted who were told that its turn was cut off; where
+/// they are not, none may be.
+fn said(mesh: &Mesh, expected: &[u8], cut_off: Option<&Arc<AtomicU64>>) -> Callers {
+    let (runtime, expected, cut_off) = (Arc::clone(&mesh.runtime), expected.to_vec(), cut_off.cloned());
+    Callers::numbered(3, move |_, _| {
+        let (runtime, expected, cut_off) = (Arc::clone(&runtime), expected.clone(), cut_off.clone());
+        async move {
+            match (runtime.call("hello", Vec::new(), PATIENCE).await, cut_off) {
+                (Ok(said), _) => assert_eq!(said.as_deref(), Some(&*expected)),
+                (Err(CallError::Crashed(_)), Some(cut_off)) => _ = cut_off.fetch_add(1, Ordering::Relaxed),
+                (Err(lost), _) => panic!("{lost}"),
+            }
+        }
+    })
+}
+
+/// A command that reads nothing beside one that crashes, and is killed with it.
+const SIBLINGS: &str = "supervisor = \"group\"\nshutdown = \"brutal-kill\"\n\
+     [[service]]\nname = \"trigger\"\nrelease = \"@prober\"\nsupervisor = \"group\"\n\
+     [[supervisor]]\nname = \"group\"\nstrategy = \"one-for-all\"\nintensity = 100000\n";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_of_wasi_0_3_says_what_it_says_in_plain_wasmtime_and_is_replaced_under_load() {
+async fn a_command_of_wasi_0_3_says_what_it_says_in_plain_wasmtime_killed_replaced_and_rolled_back_under_load() {
     let (folder, binary) = example("cli-command");
     let expected = plain::command_of_wasi_0_3(&binary).await;
     assert_eq!(expected, b"Hello, WASI!");
-    let mesh = of_one("hello", &folder, "").await;
-    let runtime = Arc::clone(&mesh.runtime);
-    let callers = Callers::numbered(3, move |_, _| {
-        let (runtime, expected) = (Arc::clone(&runtime), expected.clone());
-        async move {
-            let said = runtime.call("hello", Vec::new(), PATIENCE).await.unwrap();
-            assert_eq!(said.as_deref(), Some(&*expected));
-        }
-    });
+    let mesh = of_one("hello", &folder, SIBLINGS).await;
+    let killed = Arc::<AtomicU64>::default();
+    let callers = said(&mesh, &expected, Some(&killed));
+    callers.more(30).await;
+    // At least once in the midst of a turn.
+    let mut kills = 0;
+    while kills < 20 || killed.load(Ordering::Relaxed) == 0 {
+        kills += 1;
+        let _crashed = mesh.ask("trigger", &Command::Trap(Trap::Panic)).await;
+        until("it is started again", async || restarts(&mesh, "hello").await == kills).await;
+        callers.more(9).await;
+    }
+    callers.end().await;
+    let lost = killed.load(Ordering::Relaxed);
+    assert!(lost <= kills, "no more than the turn that it was in each time: {lost}");
+    let callers = said(&mesh, &expected, None);
     callers.more(30).await;
     let deployed = mesh.runtime.deploy("hello", next(&mesh, &binary), quick()).await.unwrap();
     assert_eq!(deployed.ended().await, Progress::Live);
