@@ -30,6 +30,7 @@
 //! becomes of the message.
 
 mod authorize;
+mod context;
 mod deadline;
 mod denial;
 mod guards;
@@ -40,20 +41,18 @@ mod metrics;
 mod passage;
 mod placed;
 mod retry;
+mod stack;
 mod trace;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 pub use crate::operation::{Operation, Operations};
 pub(crate) use authorize::Authorize;
+pub use context::Context;
+pub(crate) use context::{RunsOn, Who};
 pub(crate) use deadline::Deadline;
 pub(crate) use denial::deny;
 pub(crate) use guards::{Asked, For, Guards, Heard, Question};
@@ -64,174 +63,14 @@ pub(crate) use metrics::{Metrics, Recorder};
 pub(crate) use passage::{Entered, Entry, Outcome, Passage, Patience, Settled};
 pub(crate) use placed::Placed;
 pub(crate) use retry::Retry;
+pub(crate) use stack::Stack;
 pub(crate) use trace::Trace;
 
-use crate::address::Address;
-use crate::capability::Policy;
 use crate::error::CallError;
-use crate::events::Events;
-use crate::guard::Guard;
-use crate::logger::{LogSettings, Logger};
 use crate::message::Answer;
-use crate::rate::Rate;
-use crate::retry::RetryPolicy;
-use crate::typed::FunctionType;
-use crate::waits::Waits;
 
 #[cfg(test)]
 mod tests;
-
-/// Who wants something.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Who<'a> {
-    /// The host, which may do everything: the topology is the operator's word already.
-    Host,
-    /// A service.
-    Service {
-        /// Its address.
-        address: &'a Address,
-        /// What it may do.
-        policy: &'a Policy,
-    },
-}
-
-/// One message at the stack, or something else that is done: who, what, when, and what layers leave for each other.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::middleware::{Context, Layer, Verdict};
-/// use bytes::Bytes;
-///
-/// struct Tenant;
-///
-/// impl Layer for Tenant {
-///     fn name(&self) -> &'static str {
-///         "tenant"
-///     }
-///
-///     fn priority(&self) -> i32 {
-///         600
-///     }
-///
-///     fn before(&self, context: &mut Context<'_>, _body: &mut Bytes) -> Verdict {
-///         let sender = context.sender.map_or("the host", |sender| sender.service());
-///         let tenant = if sender.starts_with("acme-") { "acme" } else { "another one" };
-///         context.attributes.insert("tenant", tenant.into());
-///         Verdict::Continue
-///     }
-/// }
-/// ```
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// Who wants it; none where the host does, which may do everything: the topology is the operator's word already.
-    pub sender: Option<&'a Address>,
-    /// The same, and what it may do. No layer can change it.
-    pub(crate) who: Who<'a>,
-    /// What is done.
-    pub operation: Operation,
-    /// All that it needs, the operation among them: to open a file for writing needs to open and to write.
-    pub needs: Operations,
-    /// To whom, on which topic, or with what. A file by its path as the guest knows it, the granted folder first,
-    /// without `.` and `..`; what is open by the path of what was opened, links followed. A socket by its address, an
-    /// HTTP request as `GET https://host:443/path`, state and configuration by their keys.
-    pub target: &'a str,
-    /// The other one, where there are two: what something is renamed to, and what a new link is a link to.
-    pub also: Option<&'a str>,
-    /// How many bytes it asks for at most, where it is read; what is written or sent is the body.
-    pub wants_bytes: u64,
-    /// How many its body has, where a log is about it.
-    pub(crate) carries: u64,
-    /// The function that is called, where it is called by its own type.
-    pub(crate) function: Option<&'a FunctionType>,
-    /// Where the target counts its messages; none for a topic.
-    pub(crate) metrics: Option<&'a Metrics>,
-    /// When nobody wants it any more.
-    pub deadline: Option<Instant>,
-    /// The message from outside that it came of; 0 for a new one.
-    pub trace: u64,
-    /// Whether whoever asks waits where a layer answers later: for a send and a call, but not in the sync lane.
-    pub may_wait: bool,
-    /// What layers leave for those after them, and for themselves until the outcome is known.
-    pub attributes: BTreeMap<&'static str, Box<str>>,
-    /// On whose stack somebody who answers a layer may be run.
-    pub(crate) runs_on: RunsOn,
-    /// How far the layers are that are components, where that has to be known later.
-    guards: Option<Box<guards::Progress>>,
-    /// How often it was tried before.
-    retries: u32,
-    /// Whether whoever asks waits for what a layer says of an error.
-    settles_later: bool,
-    /// Whether all layers let it on.
-    let_on: bool,
-    when: Option<Instant>,
-}
-
-/// On whose stack somebody who answers a layer may be run: whoever asks sleeps until then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum RunsOn {
-    /// Nobody's.
-    #[default]
-    Nobody,
-    /// That of a guest, which is small.
-    Guest,
-    /// That of a thread of the host.
-    Host,
-}
-
-impl RunsOn {
-    /// How much of it there is, in bytes.
-    fn stack(self) -> Option<usize> {
-        match self {
-            Self::Nobody => None,
-            Self::Guest => Some(0),
-            Self::Host => Some(stacker::remaining_stack().unwrap_or(0)),
-        }
-    }
-}
-
-impl<'a> Context<'a> {
-    /// A message that comes to the stack now.
-    #[must_use]
-    pub(crate) fn new(who: Who<'a>, operation: Operation, target: &'a str) -> Self {
-        let sender = match who {
-            Who::Host => None,
-            Who::Service { address, .. } => Some(address),
-        };
-        Self {
-            sender,
-            who,
-            operation,
-            needs: Operations::of(operation),
-            target,
-            also: None,
-            wants_bytes: 0,
-            carries: 0,
-            function: None,
-            metrics: None,
-            deadline: None,
-            trace: 0,
-            may_wait: false,
-            attributes: BTreeMap::new(),
-            runs_on: RunsOn::Nobody,
-            guards: None,
-            retries: 0,
-            settles_later: false,
-            let_on: false,
-            when: None,
-        }
-    }
-
-    /// Says when it came to the stack, for one who has read the clock already.
-    pub(crate) fn came(&mut self, when: Instant) {
-        self.when = Some(when);
-    }
-
-    /// When it came to the stack. The clock is read at the first question.
-    pub(crate) fn when(&mut self) -> Instant {
-        *self.when.get_or_insert_with(Instant::now)
-    }
-}
 
 /// What a layer says before a message goes on.
 ///
@@ -435,169 +274,5 @@ pub trait Layer: Send + Sync + 'static {
     /// When the outcome is an error, before it is final.
     fn on_error(&self, _context: &Context<'_>, _error: &CallError) -> ErrorVerdict {
         ErrorVerdict::Continue
-    }
-}
-
-/// The layers, in order.
-pub(crate) struct Stack {
-    layers: Box<[Placed]>,
-    /// What they apply to, together, as a number.
-    wanted: AtomicU64,
-    /// That of quotas, which is one of them.
-    limit: Arc<RateLimit>,
-    /// That of logs, which is another one, and the logs themselves.
-    log: Arc<Log>,
-    pub(crate) logger: Arc<Logger>,
-    /// That of retries.
-    retry: Arc<Retry>,
-    /// That of the layers that are components.
-    guards: Arc<Guards>,
-    /// Whether there are others than the built-in layers, which never ask for a retry.
-    extended: bool,
-    /// Whether the mesh is over, so that nobody waits for a layer any more.
-    closed: watch::Sender<bool>,
-    /// Whether one of the built-in layers may keep an error waiting, or want something to be done again.
-    settles_later: AtomicBool,
-    /// Whether nothing is let on, since the audit is required and cannot be written.
-    refusing: Arc<AtomicBool>,
-    /// Who waits for whom, also over a layer.
-    pub(crate) waits: Arc<Waits>,
-}
-
-impl Stack {
-    /// The built-in layers and these; what they deny is told there.
-    pub(crate) fn new(extra: Vec<Arc<dyn Layer>>, events: &Arc<Events>) -> Self {
-        let (limit, retry) = (Arc::new(RateLimit::new(events)), Arc::new(Retry::new()));
-        let guards = Arc::<Guards>::default();
-        let log = Arc::new(Log::of(events));
-        let built_in: [Arc<dyn Layer>; 8] = [
-            // What becomes of it, whoever turns it away? Nothing applies where no log is about it.
-            Arc::clone(&log) as Arc<dyn Layer>,
-            // Before anything else sees it: is it allowed at all?
-            Arc::new(Authorize { events: Arc::clone(events) }),
-            // Is it to be tried again, where it fails? Nothing applies where nobody has a policy.
-            Arc::clone(&retry) as Arc<dyn Layer>,
-            // Does anybody still want it?
-            Arc::new(Deadline),
-            // Count what is left.
-            Arc::new(Recorder),
-            // Is it more than is allowed in a second? Nothing applies where there is no quota.
-            Arc::clone(&limit) as Arc<dyn Layer>,
-            // Tell of it where somebody listens.
-            Arc::new(Trace),
-            // What do the components say? Nothing applies where there is none.
-            Arc::clone(&guards) as Arc<dyn Layer>,
-        ];
-        let extended = !extra.is_empty();
-        let mut layers: Vec<Placed> = built_in.into_iter().map(Placed::built_in).collect();
-        layers.extend(extra.into_iter().map(Placed::foreign));
-        // Stable: of equal priority, the built-in one first, then in the order given.
-        layers.sort_by_key(|layer| std::cmp::Reverse(layer.priority));
-        let stack = Self {
-            layers: layers.into(),
-            wanted: AtomicU64::default(),
-            limit,
-            logger: Arc::clone(&log.0),
-            log,
-            retry,
-            guards,
-            extended,
-            settles_later: AtomicBool::new(false),
-            closed: watch::Sender::new(false),
-            refusing: Arc::default(),
-            waits: Arc::default(),
-        };
-        stack.look();
-        stack
-    }
-
-    /// Without those of the host's own layers that have none of these names.
-    pub(crate) fn only(self, names: &[&str]) -> Self {
-        let layers = self.layers.into_iter().filter(|placed| placed.is_foreign || names.contains(&placed.name));
-        let stack = Self { layers: layers.collect(), ..self };
-        stack.look();
-        stack
-    }
-
-    /// Puts quotas in force, each for the services that use it: pairs of both names.
-    pub(crate) fn limit<'a>(&self, quotas: &[Rate], uses: impl Iterator<Item = (&'a str, &'a str)>) {
-        self.apply_to(&self.limit, self.limit.put(quotas, uses));
-    }
-
-    /// Puts logs in force.
-    pub(crate) fn log(&self, logs: &[LogSettings]) {
-        self.apply_to(&self.log, self.logger.put(logs));
-    }
-
-    fn apply_to<L: Layer>(&self, layer: &Arc<L>, about: Operations) {
-        let these = self.layers.iter().filter(|placed| placed.is(layer));
-        these.for_each(|placed| placed.apply_to(about));
-        self.look();
-    }
-
-    /// Puts layers that are components in force, each with the services that it guards.
-    pub(crate) fn guard<'a>(&self, guards: impl Iterator<Item = (&'a Guard, Vec<&'a str>)>) {
-        self.apply_to(&self.guards, self.guards.put(guards));
-    }
-
-    /// Whether a layer may keep an error waiting.
-    #[inline]
-    fn may_settle_later(&self) -> bool {
-        self.extended || self.settles_later.load(Ordering::Relaxed)
-    }
-
-    /// The layers that are components.
-    pub(crate) fn guards(&self) -> &Guards {
-        &self.guards
-    }
-
-    /// Puts policies in force by which what failed is tried again, each for the services that use it: pairs of both
-    /// names.
-    pub(crate) fn retry<'a>(&self, policies: &[RetryPolicy], uses: impl Iterator<Item = (&'a str, &'a str)>) {
-        self.apply_to(&self.retry, self.retry.put(policies, uses));
-    }
-
-    fn look(&self) {
-        let retries =
-            self.layers.iter().filter(|layer| layer.is(&self.retry)).any(|layer| !layer.applies_to().is_empty());
-        self.settles_later.store(retries || self.guards.are_asked_about_errors(), Ordering::Relaxed);
-        let wanted = self.layers.iter().fold(Operations::NONE, |all, layer| all | layer.applies_to());
-        self.wanted.store(wanted.bits(), Ordering::Relaxed);
-    }
-
-    /// Whether a layer applies to one of these. Where none does, nobody has to be asked.
-    #[inline]
-    #[must_use]
-    pub(crate) fn wants(&self, needs: Operations) -> bool {
-        Operations::of_bits(self.wanted.load(Ordering::Relaxed)).intersects(needs)
-    }
-
-    /// Lets nothing on while this is so.
-    #[must_use]
-    pub(crate) fn refusing(self, refusing: Arc<AtomicBool>) -> Self {
-        Self { refusing, ..self }
-    }
-
-    /// Whether nothing is let on. One load of what is as good as never written.
-    #[inline]
-    fn is_refusing(&self) -> bool {
-        self.refusing.load(Ordering::Relaxed)
-    }
-
-    /// Turns those away who wait for a layer, now and from now on.
-    pub(crate) fn close(&self) {
-        self.closed.send_replace(true);
-    }
-
-    /// Whether a message may have to be sent again.
-    #[must_use]
-    pub(crate) fn may_retry(&self) -> bool {
-        self.may_settle_later()
-    }
-}
-
-impl fmt::Debug for Stack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.layers.iter().map(|layer| layer.name)).finish()
     }
 }
