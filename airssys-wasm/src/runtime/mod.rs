@@ -7,7 +7,9 @@ mod deployments;
 mod executor;
 mod forget;
 mod functions;
+mod grants;
 mod messages;
+mod records;
 mod status;
 
 pub use builder::RuntimeBuilder;
