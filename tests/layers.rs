@@ -24,7 +24,7 @@ use crate::sources::{Arrow, Sources, circles};
 const LAYERS: [&[&str]; 15] = [
     &["address", "blocking", "hex", "hint", "lines", "operation", "schema", "shown", "typed", "unique"],
     &["guard", "http", "keys", "limits", "rate", "retry", "secrets", "wire"],
-    &["audit", "logger"],
+    &["audit", "capsules", "logger"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state", "waits"],
     &["client", "middleware", "process", "settings"],

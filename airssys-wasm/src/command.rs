@@ -6,7 +6,8 @@
 pub use crate::actor::Rehearsed;
 pub use crate::apply::{
     ApplyPlan, Capability, ChangeMode, ChangedKey, Checked, CutOff, Difference, Fate, GrantError, InForce, Learned,
-    LogError, Subject, Unused, damage, forget, in_force, needed, put_in_force,
+    LogError, ReplayError, Replayed, Subject, Unused, damage, forget, in_force, needed, put_in_force, release_of,
+    replay,
 };
 pub use crate::audit::{
     AuditError, AuditFault, AuditHead, AuditKind, AuditLine, AuditLines, AuditStatus, NoSuchAuditKind, RawLine, Record,
@@ -17,6 +18,7 @@ pub use crate::capability::asked::{CapabilityRequest, Granted};
 pub use crate::capability::kind::NoLine;
 pub use crate::capability::why::Why;
 pub use crate::capability::{Decision, Requests};
+pub use crate::capsules::{CapsuleError, capsules};
 pub use crate::deploy::bad_choice::BadChoice;
 pub use crate::deploy::intent::Step;
 pub use crate::deploy::plan::{ChangedItem, Changes, MemoryFate, Party, Plan, PlanRefusal, Reach, Schemas, StateFate};
@@ -50,5 +52,6 @@ pub use crate::state::{Damage, KeptState, StateError, StateFile, Survey};
 pub use crate::topology::declared::{Actors, DeclaredListener, Intensity};
 pub use crate::topology::folders::FolderError;
 pub use crate::topology::keys::reference;
+pub use crate::turn::{Capsule, Frame};
 pub use crate::typed::Misfit;
 pub use crate::unique::map as unique_map;

@@ -141,6 +141,7 @@ mod apply;
 mod audit;
 mod blocking;
 mod capability;
+mod capsules;
 mod client;
 #[doc(hidden)]
 pub mod command;

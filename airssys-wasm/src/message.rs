@@ -9,7 +9,7 @@ use airssys_rt_shim::call::ReplyTo;
 use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::timer::TimerId;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::address::Address;
@@ -135,7 +135,7 @@ pub(crate) struct Down {
 }
 
 /// Why a child ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub(crate) enum DownReason {
     /// It exited with status 0.

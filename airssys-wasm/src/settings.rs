@@ -1,6 +1,7 @@
 //! What an operator settles for a mesh and for each of its services: plain data, with its defaults. Those who act on it
 //! stand above.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use airssys_rt_shim::mailbox::Overflow;
@@ -15,7 +16,7 @@ use crate::capability::{Baseline, Policy};
 use crate::limits::{HELD, Limits};
 use crate::schema::{Bytes, Count, Humane, Key, MILLISECOND, Number, Schema, Word, Words, Written, YEAR, schema};
 use crate::typed::FunctionType;
-use crate::wire::Wire;
+use crate::wire::{Wire, Wires};
 
 /// Below, Cranelift takes less than about two seconds.
 pub(crate) const BASELINE_FROM: u64 = 4 << 20;
@@ -168,6 +169,52 @@ impl Written<Option<Backoff>> for WrittenBackoff {
     }
 }
 
+schema! {
+    /// How much of what an instance does is kept, so that its crash can be seen again.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct Recorder, written #[derive(Default, Copy)] WrittenRecorder {
+        /// turns that are kept of an instance beside its start; the oldest ones go
+        turns: Count<usize> => turns: usize = 64, in 1..=1_000_000, by Deployment;
+        /// what those may have together: messages, and all that they asked of the host and were told. Memory is taken
+        /// when they come
+        bytes: Bytes => bytes: usize = 4 << 20, in 1 << 10..=HELD, by Deployment;
+        /// whether a capsule has what was said: bodies, state, what was asked and told. Without it, it can be looked at
+        /// and not replayed
+        bodies: bool => bodies: bool = true, by Deployment;
+    }
+}
+
+/// One that may be left out.
+impl Written<Option<Recorder>> for WrittenRecorder {
+    const KIND: &'static str = "table";
+
+    fn put(&self, field: &mut Option<Recorder>) {
+        field.get_or_insert_default().take(self);
+    }
+
+    fn value(field: &Option<Recorder>) -> Option<Value> {
+        field.map(|recorder| Value::Table(recorder.table()))
+    }
+
+    fn numbers(field: &Option<Recorder>, key: &'static Key, all: &mut Vec<Number>) {
+        if let Some(recorder) = field {
+            Self::numbers(recorder, key, all);
+        }
+    }
+}
+
+/// The recorder of a service, and what a replay has to know of the service.
+#[derive(Debug, Clone)]
+pub(crate) struct Recording {
+    pub(crate) rules: Recorder,
+    /// Its release: name and version.
+    pub(crate) release: String,
+    /// What the release's `Component.toml` says, where it has one.
+    pub(crate) description: Option<Arc<str>>,
+    /// Where its imports lead.
+    pub(crate) wires: Wires,
+}
+
 impl Words for Overflow {
     const WHAT: &'static str = "overflow policy";
     const LIST: &'static str = "wait, refuse, drop-newest, drop-oldest";
@@ -220,6 +267,8 @@ pub(crate) struct Terms {
     pub(crate) max_queries: usize,
     /// Whether what it logs goes nowhere: it is only shown messages that another release handles.
     pub(crate) silent: bool,
+    /// What its instances do is written down by this; none where it is not. Shared: terms are copied.
+    pub(crate) recording: Option<Arc<Recording>>,
 }
 
 impl Terms {

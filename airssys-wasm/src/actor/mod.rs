@@ -164,11 +164,13 @@ impl Behavior for ComponentActor {
         }
         // Looked at by nobody but who compares two releases.
         let begun = self.watching.as_ref().map(|watching| watching.begin(instance.turn()));
+        instance.record_message(&hand, left);
         let ran = {
             // Pinned here, so that the large future is not moved from hand to hand.
             let handled = pin!(instance.handle(&hand, left, self.identity.terms.limits.turn_deadline));
             handled.await
         };
+        instance.recorded_message(&ran);
         if let (Some(watching), Some(begun)) = (self.watching.as_mut(), begun) {
             watching.end(begun, &hand, left, &ran, instance.turn());
         }

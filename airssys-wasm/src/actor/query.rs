@@ -154,7 +154,10 @@ async fn run(
     let turn = instance.turn();
     turn.deadline = envelope.deadline;
     turn.begin_query();
-    instance.handle(envelope, left, deadline).await
+    instance.record_message(envelope, left);
+    let ran = instance.handle(envelope, left, deadline).await;
+    instance.recorded_message(&ran);
+    ran
 }
 
 /// What becomes of a query that has run: as of any message, but that nobody else ends over it.

@@ -51,6 +51,21 @@ impl Hosted {
         Arc::clone(&self.changing).lock_owned().await
     }
 
+    /// Has capsules of crashes say how the tree is.
+    pub(crate) fn tell_tree(self: &Arc<Self>) {
+        let Some(shelf) = self.actual.mesh.capsules.get() else { return };
+        let hosted = Arc::downgrade(self);
+        shelf.tell_tree(move || {
+            let hosted = hosted.upgrade();
+            Box::pin(async move {
+                match hosted {
+                    Some(hosted) => hosted.actual.supervisors.tree().await.iter().map(ToString::to_string).collect(),
+                    None => String::new(),
+                }
+            })
+        });
+    }
+
     /// Who a service is now, where an actor of it is always there: the first one.
     pub(crate) fn identity(&self, service: &str) -> Option<Arc<Identity>> {
         let placed = self.actual.placed(service)?;

@@ -23,6 +23,7 @@ use super::releases::Deployable;
 use super::steps::Steps;
 use super::stopped::Stops;
 use crate::audit::{AuditKind, Record};
+use crate::capsules::Shelf;
 use crate::client::{Client, ClientSettings};
 use crate::deploy::RecordError;
 use crate::deploy::{DeployOptions, End, Ungranted, broken_wires, made_wires, ungranted};
@@ -253,6 +254,14 @@ async fn begin(
         None => stack,
     };
     let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, Arc::clone(engines.pulse()), client));
+    let shelf = own.map(Shelf::new);
+    if let Some(shelf) = &shelf {
+        let _it_is_new = mesh.capsules.set(Arc::clone(shelf));
+    }
+    for node in target.services().filter(|node| node.recorder.is_some() && shelf.is_none()) {
+        let service = &node.address;
+        tracing::warn!(target: "airssys::capsule", %service, "nothing is recorded: there is no data folder for it");
+    }
     mesh.answer_guards();
     let (journal, services) = states.map(|states| (states.journal, states.services)).unzip();
     let nothing = Topology::new(&topology.name);

@@ -12,7 +12,7 @@ use super::p3::TooManyTasks;
 use super::wires::WireFailed;
 use crate::error::Crash;
 use crate::limits::{REASON_BYTES, cut};
-use crate::turn::NoRandomness;
+use crate::turn::{Frame, NoRandomness};
 
 /// The longest name of a function that is told.
 const NAME_BYTES: usize = 256;
@@ -22,6 +22,9 @@ const BOUNDARY: &str = "fuel allocated for hostcalls has been exhausted";
 /// The crash that an error of wasmtime means for this guest.
 pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
     let limits = &guest.turn.identity.terms.limits;
+    if let Some(script) = guest.turn.script.as_deref() {
+        script.note_frames(|| frames(error));
+    }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return Crash::Exit { status: exit.0 };
     }
@@ -87,6 +90,18 @@ fn refused(guest: &Guest) -> Option<Crash> {
 fn name(trap: Trap) -> String {
     let text = trap.to_string();
     text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+}
+
+/// The functions that ran, the innermost first, as many as the engine remembers.
+#[cold]
+fn frames(error: &wasmtime::Error) -> Vec<Frame> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    let frame = |frame: &wasmtime::FrameInfo| Frame {
+        function: frame.func_name().map(|name| cut(name.to_owned(), NAME_BYTES)),
+        index: frame.func_index(),
+        offset: frame.module_offset().and_then(|offset| u64::try_from(offset).ok()),
+    };
+    backtrace.frames().iter().map(frame).collect()
 }
 
 /// The innermost guest function that the binary names.

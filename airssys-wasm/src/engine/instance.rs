@@ -43,7 +43,7 @@ use crate::error::{Crash, Fault, Stage};
 use crate::hint::Coded;
 use crate::message::{Delivery, Down, DownReason, Envelope};
 use crate::turn::cut::Cut;
-use crate::turn::{Clock, Identity, Turn};
+use crate::turn::{Clock, Identity, Script, Tape, Turn, What};
 use crate::typed::{FunctionType, ValueType};
 
 use airssys_rt_shim::child::StopReason;
@@ -51,6 +51,7 @@ use airssys_rt_shim::pulse::{Early, Pulse};
 
 mod command;
 mod http;
+mod recorded;
 mod typed;
 
 /// How a call of a guest ended.
@@ -109,6 +110,8 @@ pub(crate) struct Instance {
     /// What requests of HTTP leave behind.
     wear: Wear,
     budget_ticks: u64,
+    /// Where what it does is written down; none where it is not. Boxed: most have none, and it is large.
+    tape: Option<Box<Tape>>,
 }
 
 /// Calls an optional export in whichever lane the instance is, with a fresh budget; where the lane can be cut off,
@@ -194,22 +197,50 @@ impl Instance {
         template: &Arc<Template>,
         identity: Arc<Identity>,
     ) -> Result<Self, Crash> {
+        Self::scripted(engines, template, identity, None).await.map_err(|(crash, _)| crash)
+    }
+
+    /// [`Instance::new`], which goes by this script. Where it fails, the script comes back.
+    pub(crate) async fn scripted(
+        engines: &Engines,
+        template: &Arc<Template>,
+        identity: Arc<Identity>,
+        script: Option<Box<Script>>,
+    ) -> Result<Self, (Crash, Option<Box<Script>>)> {
         let limits = &identity.terms.limits;
-        let full = |full: TooManyInstances| Crash::NoInstance { detail: full.to_string() };
+        let full = |full: TooManyInstances| (Crash::NoInstance { detail: full.to_string() }, None);
         let permit = engines.permit(&template.engine, limits).map_err(full)?;
         let budget_ticks = limits.budget_ticks();
         let program = Program::of(template, &identity);
+        let mut tape = if script.is_none() { Tape::begin(&identity, template.digest()) } else { None };
         let mut turn = Turn::new(identity, template.is_async(), template.exports.monitoring());
         turn.has_tasks = template.has_tasks();
-        let mut store = make_store(template, turn, program.as_deref().and_then(Program::stdio), permit)?;
-        let (calls, exports) = instantiate(template, &mut store).await?;
+        turn.script = script;
+        if let Some(tape) = &mut tape {
+            tape.step(&mut turn, What::Made);
+        }
+        let stdio = program.as_deref().and_then(Program::stdio);
+        let mut store = make_store(template, turn, stdio, permit).map_err(|crash| (crash, None))?;
+        let (calls, exports) = match instantiate(template, &mut store).await {
+            Ok(made) => made,
+            Err(crash) => {
+                let turn = &mut store.data_mut().turn;
+                if let Some(tape) = tape {
+                    tape.crashed(turn, &crash);
+                }
+                return Err((crash, turn.script.take()));
+            }
+        };
+        if let Some(tape) = &mut tape {
+            tape.end(&mut store.data_mut().turn);
+        }
         engines.settle(&template.engine).map_err(full)?;
         let clock = store.data().turn.clock.clone();
         let cut = Arc::clone(&store.data().turn.identity.cut);
         let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());
         let found = Vec::new();
         let wear = Wear::default();
-        Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, program, wear, budget_ticks })
+        Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, program, wear, budget_ticks, tape })
     }
 
     /// Goes on under other rules, between two turns. What an instance is made with stays as it was: memory, WASI,
@@ -343,53 +374,74 @@ impl Instance {
 
     /// Runs the guest's `init`, where it has one.
     pub(crate) async fn init(&mut self, deadline: Duration) -> Ran<()> {
-        match call!(self, deadline, lifecycle, (found, store) => found.airssys_actor_lifecycle().call_init(store)) {
+        self.record(|| What::Init);
+        let ran = match call!(self, deadline, lifecycle, (found, store) => found.airssys_actor_lifecycle().call_init(store))
+        {
             Some(ended) => self.ran(ended, deadline, |()| ()),
             None => Ran::Done(()),
-        }
+        };
+        self.recorded(&ran);
+        ran
     }
 
     /// Asks the guest how it is, where it says so.
     pub(crate) async fn check(&mut self, deadline: Duration) -> Ran<()> {
-        match call!(self, deadline, health, (found, store) => found.airssys_actor_health().call_check(store)) {
+        self.record(|| What::Check);
+        let ran = match call!(self, deadline, health, (found, store) => found.airssys_actor_health().call_check(store))
+        {
             Some(ended) => self.ran(ended, deadline, |()| ()),
             None => Ran::Done(()),
-        }
+        };
+        self.recorded(&ran);
+        ran
     }
 
     /// Lets the guest say good-bye, where it wants to.
     pub(crate) async fn stop(&mut self, reason: StopReason, deadline: Duration) -> Ran<()> {
+        self.record(|| What::stop(reason));
         let stopped = call!(self, deadline, lifecycle, (found, store, reason = stop_reason!(reason)) =>
             found.airssys_actor_lifecycle().call_stop(store, reason));
-        match stopped {
+        let ran = match stopped {
             Some(ended) => self.ran(ended.map(|ran| ran.map(Ok)), deadline, |()| ()),
             None => Ran::Done(()),
-        }
+        };
+        self.recorded(&ran);
+        ran
     }
 
     /// What the guest hands over, where it does.
     pub(crate) async fn snapshot(&mut self, deadline: Duration) -> Ran<Option<Bytes>> {
-        match call!(self, deadline, upgrade, (found, store) => found.airssys_actor_upgrade().call_snapshot(store)) {
+        self.record(|| What::Snapshot);
+        let ran = match call!(self, deadline, upgrade, (found, store) => found.airssys_actor_upgrade().call_snapshot(store))
+        {
             Some(ended) => self.ran(ended, deadline, |taken| taken.map(Bytes::from)),
             None => Ran::Done(None),
-        }
+        };
+        self.recorded(&ran);
+        ran
     }
 
     /// Gives the guest what was handed over, where it takes it.
     pub(crate) async fn restore(&mut self, snapshot: &[u8], deadline: Duration) -> Ran<()> {
+        self.record(|| What::Restore { memory: Bytes::copy_from_slice(snapshot) });
         let restored = call!(self, deadline, upgrade, (found, store) =>
             found.airssys_actor_upgrade().call_restore(store, snapshot));
-        match restored {
+        let ran = match restored {
             Some(ended) => self.ran(ended, deadline, |()| ()),
             None => Ran::Done(()),
-        }
+        };
+        self.recorded(&ran);
+        ran
     }
 
     /// Lets the guest bring the state of its turn over from another schema; none where it does not do that.
     pub(crate) async fn migrate(&mut self, from: u32, deadline: Duration) -> Option<Ran<()>> {
+        self.record(|| What::Migrate { from });
         let migrated =
             call!(self, deadline, upgrade, (found, store) => found.airssys_actor_upgrade().call_migrate(store, from));
-        Some(self.ran(migrated?, deadline, |()| ()))
+        let ran = self.ran(migrated?, deadline, |()| ());
+        self.recorded(&ran);
+        Some(ran)
     }
 
     fn ran<T, U>(

@@ -120,6 +120,8 @@ pub enum Act {
     MakeComponent,
     /// To name what the build has written.
     NameBuilt,
+    /// To name a release that lies elsewhere.
+    NameRelease,
 }
 
 impl fmt::Display for Act {
@@ -160,6 +162,7 @@ impl fmt::Display for Act {
             Self::WriteNew => f.write_str("write it with the SDK"),
             Self::MakeComponent => f.write_str("make a component of it"),
             Self::NameBuilt => f.write_str("name the .wasm file of a component"),
+            Self::NameRelease => f.write_str("name its component"),
         }
     }
 }

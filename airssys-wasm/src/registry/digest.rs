@@ -35,7 +35,7 @@ impl Digest {
     }
 
     /// The digest of what stands in a file, and its size in bytes. The file is never in memory as a whole.
-    pub(super) fn of_file(path: &Path) -> io::Result<(Self, u64)> {
+    pub(crate) fn of_file(path: &Path) -> io::Result<(Self, u64)> {
         let mut file = File::open(path)?;
         let (mut hasher, mut block, mut size_bytes) = (Sha256::new(), vec![0; BLOCK], 0);
         loop {

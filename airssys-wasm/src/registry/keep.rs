@@ -64,6 +64,11 @@ impl Keep {
         Self { folder: data.join(FOLDER), changing: Mutex::default() }
     }
 
+    /// Where the binary with this digest is, where it is kept.
+    pub(crate) fn binary(&self, digest: Digest) -> Option<PathBuf> {
+        Some(self.kept(digest, None).binary).filter(|path| path.is_file())
+    }
+
     /// Keeps a release that was found by a path, whose component has this digest, and holds it. Reads and writes files:
     /// not for a runtime's thread.
     ///

@@ -33,8 +33,8 @@ mod tests;
 mod topics;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use airssys_rt_shim::dead_letter::DeadLetters;
@@ -49,6 +49,7 @@ use self::service::{Resolved, Service};
 use self::topics::Topics;
 use crate::address::{Address, split};
 use crate::capability::{Operation, Pattern, Policy};
+use crate::capsules::Shelf;
 use crate::client::Client;
 use crate::error::{NotFound, SendError};
 use crate::events::Events;
@@ -90,6 +91,8 @@ pub(crate) struct Mesh {
     pub(crate) client: Arc<Client>,
     /// The programs that run for guests.
     pub(crate) programs: Arc<Places>,
+    /// Where capsules go; nothing is recorded where there is no folder for them.
+    pub(crate) capsules: OnceLock<Arc<Shelf>>,
     next_id: AtomicU64,
 }
 
@@ -130,6 +133,7 @@ impl Mesh {
             events,
             client: Arc::new(client),
             programs: Places::new(settings.processes),
+            capsules: OnceLock::new(),
             dead: DeadLetters::new(settings.dead_letters, settings.dead_letter_bytes, DeadLetter::bytes),
             next_id: AtomicU64::new(1),
         }

@@ -69,6 +69,7 @@ impl Runtime {
     fn of(hosted: Hosted) -> Self {
         let hosted = Arc::new(hosted);
         hosted.watch_ends();
+        hosted.tell_tree();
         Self { hosted }
     }
 

@@ -13,7 +13,7 @@ use crate::logger::LogSettings;
 use crate::rate::Rate;
 use crate::retry::RetryPolicy;
 use crate::schema::{ChangeMode, Key, Schema, markdown, size_text};
-use crate::settings::{KeyedRules, MailboxShape, SpawnedRules};
+use crate::settings::{KeyedRules, MailboxShape, Recorder, SpawnedRules};
 use crate::wire::Wire;
 
 /// A row: the key, what the book calls its type and its default, how it is changed while a host runs (`by`), what it
@@ -83,6 +83,7 @@ pub fn reference() -> Vec<(&'static str, String)> {
         ("## `[[service]]`", told(ServiceNode::KEYS)),
         ("## `[[role]]`", told(Role::KEYS)),
         ("### `mailbox`", of::<MailboxShape>()),
+        ("### `recorder`", of::<Recorder>()),
         ("### `keyed`", of::<KeyedRules>()),
         ("### `spawned`", of::<SpawnedRules>()),
         ("### `wires`", told(Wire::KEYS)),

@@ -65,7 +65,10 @@ fn awake(node: &ServiceNode) -> u64 {
     let streams = files * (wide(limits.resources) * STREAM_BYTES + wide(LISTING_BYTES));
     let http = if node.grants.http.is_empty() { 0 } else { wide(limits.resources) * REQUEST_BYTES };
     let notices = wide(limits.monitors) * wide(REASON_BYTES + OVERHEAD_BYTES);
-    numbers(&node.multiplicity).0.saturating_mul(instance + turn + streams + http + notices)
+    // What is kept, and the turn that runs.
+    let recorded = node.recorder.map_or(0, |recorder| wide(recorder.bytes).saturating_mul(2));
+    let all = (instance + turn + streams + http + notices).saturating_add(recorded);
+    numbers(&node.multiplicity).0.saturating_mul(all)
 }
 
 /// What all its addresses take, but for timers and durable state.

@@ -21,7 +21,8 @@ use crate::registry::{LimitsPatch, PublicKey, Release};
 use crate::retry::RetryPolicy;
 use crate::schema::{Bytes, Count, Humane, MILLISECOND, Word, Words, Written, YEAR, schema};
 use crate::settings::{
-    BASELINE_FROM, Config, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Run, Terms, WrittenBackoff,
+    BASELINE_FROM, Config, Keeping, MOST_RESTARTS, MailboxShape, MeshSettings, Multiplicity, Recorder, Recording, Run,
+    Terms, WrittenBackoff,
 };
 use crate::wire::Wires;
 
@@ -297,6 +298,8 @@ pub(crate) struct ServiceNode {
     pub(crate) multiplicity: Multiplicity,
     /// The shape of its mailbox.
     pub(crate) shape: MailboxShape,
+    /// What is kept of what it does, so that a crash can be seen again; default nothing.
+    pub(crate) recorder: Option<Recorder>,
     /// What it is granted by itself.
     pub(crate) own_grants: Grants,
     /// The roles whose grants it has as well.
@@ -423,6 +426,7 @@ impl ServiceNode {
             named,
             multiplicity: Multiplicity::One,
             shape: MailboxShape::default(),
+            recorder: None,
             own_grants: Grants::default(),
             roles: Vec::new(),
             grants: Grants::default(),
@@ -461,6 +465,15 @@ impl ServiceNode {
             queries: self.queries.clone(),
             max_queries: self.max_queries,
             silent: false,
+            recording: self.recorder.map(|rules| {
+                let manifest = &self.release.manifest;
+                Arc::new(Recording {
+                    rules,
+                    release: format!("{}@{}", manifest.name, manifest.version),
+                    description: self.release.description.clone(),
+                    wires: self.wires.clone(),
+                })
+            }),
         }
     }
 

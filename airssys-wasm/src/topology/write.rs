@@ -160,6 +160,7 @@ mod tests {
         significant = true
         instances = 3
         partitioned = true
+        recorder = { turns = 3, bytes = "5KiB", bodies = false }
         mailbox = { capacity = 5, bytes = "6KiB", all_bytes = "7KiB", overflow = "drop-oldest" }
         retries = 2
         state = "durable"

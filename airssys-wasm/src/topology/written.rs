@@ -28,7 +28,7 @@ use crate::schema::{
 };
 use crate::settings::{
     Config, Keeping, KeyedRules, MOST_RESTARTS, Multiplicity, Run, SpawnedRules, WrittenBackoff, WrittenKeyed,
-    WrittenShape, WrittenSpawned,
+    WrittenRecorder, WrittenShape, WrittenSpawned,
 };
 use crate::wire::{TextOr, Wires, WrittenWire};
 
@@ -113,6 +113,8 @@ schema! {
         spawned: Spanned<WrittenSpawned> => multiplicity, by InPlace, default "none";
         /// its size and what happens when it is full
         mailbox: WrittenShape => shape, by InPlace, default "see below";
+        /// what is kept of what its instances do, so that a crash can be [seen again](capsules.md)
+        recorder: WrittenRecorder => recorder, by Deployment, default "none: nothing";
         /// how often a message that crashed the service is tried again before it becomes a dead letter
         retries: Count<u32> => retries, in 0..=1_000_000, by InPlace, default "`0`";
         /// see [limits](#limits)

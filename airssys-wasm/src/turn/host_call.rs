@@ -213,6 +213,8 @@ macro_rules! replies {
             Waits,
             /// Nothing was done: a layer says no, and why.
             Refused(String),
+            /// The turn was over before anybody was told. It stands in what is written down, and nowhere else.
+            Unanswered,
         }
 
         /// The kinds of replies.
@@ -381,6 +383,11 @@ impl Reply {
             Self::Answer(Err(_)) => REASON_BYTES,
             Self::Child(Ok(child)) => child.len(),
             Self::Ready(places) => size_of_val(&places[..]),
+            Self::Value(Some(value)) => value.len(),
+            Self::Text(Some(text)) => text.len(),
+            Self::Keys(Ok((keys, _))) => keys.iter().map(|key| key.len() + size_of::<String>()).sum(),
+            Self::Pairs(pairs) => pairs.iter().map(|(key, value)| key.len() + value.len()).sum(),
+            Self::BytesDrawn(Ok(bytes)) => bytes.len(),
             _ => 0,
         }
     }
@@ -400,27 +407,90 @@ impl Reply {
     }
 }
 
-/// Bytes as a list of numbers, as any format writes them.
-mod octets {
+/// Bytes as text: as it is where it is text, and in hexadecimal digits otherwise. So people can read what is written
+/// down, and a secret is found in it.
+pub(super) mod octets {
     use bytes::Bytes;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-        bytes[..].serialize(serializer)
+    use crate::hex;
+    use crate::secrets::HIDDEN;
+
+    /// What stands before digits.
+    const DIGITS: &str = "hex:";
+
+    pub(in crate::turn) fn text(bytes: &[u8]) -> String {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !text.starts_with(DIGITS) => text.to_owned(),
+            _ => format!("{DIGITS}{}", hex::encode(bytes)),
+        }
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-        Vec::deserialize(deserializer).map(Bytes::from)
+    /// The bytes of a text. What was hidden within digits stands there as it is told to people; what are no digits
+    /// otherwise is left out.
+    pub(super) fn bytes(text: String) -> Bytes {
+        let Some(digits) = text.strip_prefix(DIGITS) else { return text.into() };
+        let part = |part: &str| {
+            let pairs = part.as_bytes().as_chunks::<2>().0.iter();
+            pairs.filter_map(|pair| hex::decode::<1>(std::str::from_utf8(pair).ok()?)).flatten().collect::<Vec<u8>>()
+        };
+        let parts: Vec<Vec<u8>> = digits.split(HIDDEN).map(part).collect();
+        parts.join(HIDDEN.as_bytes()).into()
+    }
+
+    pub(in crate::turn) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&text(bytes))
+    }
+
+    pub(in crate::turn) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+        String::deserialize(deserializer).map(bytes)
+    }
+
+    /// One that stands within something else.
+    pub(super) struct Octets(pub(super) Bytes);
+
+    impl Serialize for Octets {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serialize(&self.0, serializer)
+        }
+    }
+
+    impl<'de> Deserialize<'de> for Octets {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserialize(deserializer).map(Self)
+        }
     }
 }
 
 /// What is shared as what it is.
-mod shared {
+pub(super) mod shared {
     use std::sync::Arc;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use crate::typed::FunctionType;
+
+    /// One that may be none.
+    pub(in crate::turn) mod optional {
+        use std::sync::Arc;
+
+        use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+        use crate::typed::FunctionType;
+
+        pub(in crate::turn) fn serialize<S: Serializer>(
+            function: &Option<Arc<FunctionType>>,
+            to: S,
+        ) -> Result<S::Ok, S::Error> {
+            function.as_deref().serialize(to)
+        }
+
+        pub(in crate::turn) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Arc<FunctionType>>, D::Error> {
+            Ok(Option::<FunctionType>::deserialize(from)?.map(Arc::new))
+        }
+    }
 
     pub(super) fn serialize<S: Serializer>(function: &Arc<FunctionType>, to: S) -> Result<S::Ok, S::Error> {
         (**function).serialize(to)
@@ -431,34 +501,36 @@ mod shared {
     }
 }
 
-/// The same of what may be none.
+/// Bytes that may be none.
 mod optional_octets {
     use bytes::Bytes;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    use super::octets::Octets;
+
     pub(super) fn serialize<S: Serializer>(of: &Option<Bytes>, to: S) -> Result<S::Ok, S::Error> {
-        of.as_deref().serialize(to)
+        of.clone().map(Octets).serialize(to)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
-        Ok(Option::<Vec<u8>>::deserialize(from)?.map(Bytes::from))
+        Ok(Option::<Octets>::deserialize(from)?.map(|octets| octets.0))
     }
 }
 
-/// The same of an answer.
+/// The bytes of an answer.
 mod answer_octets {
-    use bytes::Bytes;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    use super::octets::Octets;
     use crate::error::CallError;
     use crate::message::Answer;
 
     pub(super) fn serialize<S: Serializer>(of: &Answer, to: S) -> Result<S::Ok, S::Error> {
-        of.as_ref().map(Option::as_deref).serialize(to)
+        of.as_ref().map(|body| body.clone().map(Octets)).serialize(to)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Answer, D::Error> {
-        Ok(Result::<Option<Vec<u8>>, CallError>::deserialize(from)?.map(|body| body.map(Bytes::from)))
+        Ok(Result::<Option<Octets>, CallError>::deserialize(from)?.map(|body| body.map(|octets| octets.0)))
     }
 }
 

@@ -1,9 +1,9 @@
 //! A turn, and the one door between a guest and its host: all that a guest asks for comes here as a [`HostCall`], and
 //! is answered with a [`Reply`].
 //!
-//! [`Turn::perform`] asks the script first, where two releases are compared: it is read back to the one that is only
-//! shown its message, and written down for it by the other one. Then the call is carried out: through the layers, and
-//! as an effect that is held back until the turn commits where it is one.
+//! [`Turn::perform`] asks the script first, where two releases are compared or a turn is recorded: it is read back to
+//! the one that is only shown its message, and written down for it by the other one. Then the call is carried out:
+//! through the layers, and as an effect that is held back until the turn commits where it is one.
 //!
 //! It knows nothing of wasmtime: `engine/` makes these values of what a guest says, and the other way round.
 //!
@@ -16,6 +16,7 @@
 //! Invariant: what a turn did is all seen or none. Dropped, it was not.
 
 mod awaited;
+mod capsule;
 mod carry_out;
 mod chance;
 mod clock;
@@ -30,10 +31,14 @@ mod own;
 pub(crate) mod passing;
 pub(crate) mod programs;
 mod query;
+mod replaying;
 mod script;
 mod state;
+mod step;
 mod supervision;
+mod tape;
 mod time;
+mod told;
 
 use std::sync::Arc;
 
@@ -41,13 +46,19 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 pub(crate) use self::awaited::Maker;
+pub use self::capsule::Capsule;
 pub(crate) use self::chance::NoRandomness;
 pub(crate) use self::clock::Clock;
 pub(crate) use self::host_call::{HostCall, Level, Reply, StateRefused, WrongKind};
 pub(crate) use self::identity::Identity;
 pub(crate) use self::log::write_line;
-pub(crate) use self::script::{Line, Reading, Script, Scripted, Writing};
+pub(crate) use self::replaying::{Replaying, Slack};
+pub(crate) use self::script::{Reading, Script, Writing};
+pub(crate) use self::step::{Step, What, stop_reason};
+pub(crate) use self::tape::Tape;
 pub(crate) use self::time::Time;
+pub use self::told::Frame;
+pub(crate) use self::told::{Line, Scripted};
 
 use self::awaited::Names;
 use self::chance::Chance;
@@ -135,15 +146,16 @@ impl Turn {
         }
         let asked = match self.ask_script(&call) {
             Scripted::Nobody => None,
-            Scripted::Told(told) => return told,
-            Scripted::Writes(asked) => Some(asked),
+            Scripted::Told(told) | Scripted::Instead(told) => return told,
+            Scripted::Never => return std::future::pending().await,
+            asked => Some(asked),
         };
         let reply = match self.identity.mesh.stack.wants(call.of_its_own()) {
             false => self.carry_out(call).await,
             true => self.pass(call),
         };
         if let Some(asked) = asked {
-            self.write_down(*asked, &reply);
+            self.write_down(asked, &reply);
         }
         reply
     }
@@ -158,15 +170,17 @@ impl Turn {
         }
         let asked = match self.ask_script(&call) {
             Scripted::Nobody => None,
-            Scripted::Told(told) => return told,
-            Scripted::Writes(asked) => Some(asked),
+            Scripted::Told(told) | Scripted::Instead(told) => return told,
+            // Nobody cuts off what does not wait.
+            Scripted::Never => return Reply::Unanswered,
+            asked => Some(asked),
         };
         let reply = match self.identity.mesh.stack.wants(call.of_its_own()) {
             false => self.carry_out_now(call),
             true => self.pass(call),
         };
         if let Some(asked) = asked {
-            self.write_down(*asked, &reply);
+            self.write_down(asked, &reply);
         }
         reply
     }
@@ -188,10 +202,10 @@ impl Turn {
     #[inline]
     pub(crate) fn told_elsewhere(&mut self, asked: Scripted, found: Reply) -> Reply {
         match asked {
-            Scripted::Nobody => found,
-            Scripted::Told(told) => told,
-            Scripted::Writes(asked) => {
-                self.write_down(*asked, &found);
+            Scripted::Nobody | Scripted::Never => found,
+            Scripted::Told(told) | Scripted::Instead(told) => told,
+            asked => {
+                self.write_down(asked, &found);
                 found
             }
         }
@@ -222,9 +236,12 @@ impl Turn {
     }
 
     #[cold]
-    fn write_down(&mut self, asked: HostCall, reply: &Reply) {
-        if let Some(Script::Written(writing)) = self.script.as_deref_mut() {
-            writing.push(asked, reply.clone());
+    fn write_down(&mut self, asked: Scripted, reply: &Reply) {
+        let Some(Script::Written(writing)) = self.script.as_deref_mut() else { return };
+        match asked {
+            Scripted::Writes(asked) => writing.push(*asked, reply.clone()),
+            Scripted::Completes(line) => writing.complete(line, reply.clone()),
+            Scripted::Nobody | Scripted::Told(_) | Scripted::Instead(_) | Scripted::Never => {}
         }
     }
 

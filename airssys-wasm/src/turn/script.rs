@@ -4,6 +4,8 @@
 use super::awaited::Names;
 use super::host_call::{HostCall, Kind, Reply, Scope};
 use super::identity::Identity;
+use super::replaying::Replaying;
+use super::told::{Frame, Frames, Line, Scripted};
 use crate::error::{CallError, SendError};
 use crate::limits::{OVERHEAD_BYTES, REASON_BYTES, SCRIPT_BYTES, cut};
 use crate::middleware::Authorize;
@@ -11,25 +13,13 @@ use crate::middleware::Authorize;
 /// How many differences of one turn are told; that there are more is.
 const MOST_DIFFERENCES: usize = 16;
 
-/// What was asked, and what was told.
-pub(crate) type Line = (HostCall, Reply);
-
 /// The script of one turn.
 #[derive(Debug)]
 pub(crate) enum Script {
     Written(Writing),
     Read(Reading),
-}
-
-/// What a script makes of a call.
-pub(crate) enum Scripted {
-    /// Nothing: the call is carried out.
-    Nobody,
-    /// It is told this, and nothing is carried out.
-    Told(Reply),
-    /// It is carried out, and this is written down with the reply. Boxed: a turn that is not compared does not carry it
-    /// around.
-    Writes(Box<HostCall>),
+    /// It is told to the same release again, all of it, in its order.
+    Replayed(Replaying),
 }
 
 impl Script {
@@ -39,6 +29,8 @@ impl Script {
     #[cold]
     pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Scripted {
         match (self, call.scope()) {
+            (Self::Replayed(replaying), _) => replaying.tell(call),
+            (Self::Written(writing), _) if writing.of_all => writing.begin(call),
             (_, Scope::Own) => Scripted::Nobody,
             (Self::Written(_), _) => Scripted::Writes(Box::new(call.clone())),
             (Self::Read(reading), Scope::Order) => reading.find(call).map_or(Scripted::Nobody, Scripted::Told),
@@ -54,6 +46,18 @@ impl Script {
         match self {
             Self::Written(writing) => &mut writing.names,
             Self::Read(reading) => &mut reading.names,
+            Self::Replayed(replaying) => &mut replaying.names,
+        }
+    }
+
+    /// Where the turn was when it crashed.
+    #[cold]
+    pub(crate) fn note_frames(&self, frames: impl FnOnce() -> Vec<Frame>) {
+        match self {
+            Self::Written(Writing { frames: noted, .. }) | Self::Replayed(Replaying { frames: noted, .. }) => {
+                noted.0.get_or_init(frames);
+            }
+            Self::Read(_) => {}
         }
     }
 }
@@ -77,6 +81,24 @@ pub(crate) struct Writing {
     lines: Vec<Line>,
     bytes: usize,
     names: Names,
+    /// Whether what a guest has from itself stands there too: for a recorder.
+    of_all: bool,
+    /// How many bytes a recorder keeps of it.
+    most: usize,
+    /// Whether there was more.
+    is_cut: bool,
+    /// Whether another release is to be shown it as well.
+    is_shown: bool,
+    frames: Frames,
+}
+
+/// What a recorder has of a turn.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    pub(super) lines: Vec<Line>,
+    pub(super) bytes: usize,
+    pub(super) is_cut: bool,
+    pub(super) frames: Vec<Frame>,
 }
 
 impl Writing {
@@ -89,6 +111,53 @@ impl Writing {
         } else {
             self.lines.push((asked, told));
         }
+    }
+
+    /// One for a recorder, which keeps so many bytes of it.
+    pub(super) fn of_all(most: usize) -> Self {
+        Self { of_all: true, most, ..Self::default() }
+    }
+
+    /// It is for a recorder, too.
+    pub(super) fn and_all(&mut self, most: usize) {
+        (self.of_all, self.most, self.is_shown) = (true, most, true);
+    }
+
+    /// Writes down what is asked before it is done: the turn may end over it. What is beyond the bound is not kept, nor
+    /// anything after it.
+    fn begin(&mut self, call: &HostCall) -> Scripted {
+        let bytes = self.bytes + call.bytes() + OVERHEAD_BYTES;
+        if self.is_cut || bytes > self.most.max(if self.is_shown { SCRIPT_BYTES } else { 0 }) {
+            self.is_cut = true;
+            // What is shown to another release has an end there, too.
+            self.bytes = if self.is_shown { usize::MAX } else { self.bytes };
+            return Scripted::Nobody;
+        }
+        self.bytes = bytes;
+        self.lines.push((call.clone(), Reply::Unanswered));
+        Scripted::Completes(self.lines.len() - 1)
+    }
+
+    pub(super) fn complete(&mut self, line: usize, told: Reply) {
+        if let Some((_, reply)) = self.lines.get_mut(line) {
+            self.bytes = self.bytes.saturating_add(told.bytes());
+            *reply = told;
+        }
+    }
+
+    /// What the recorder has of it. Whoever is shown it keeps what it would have had without.
+    pub(super) fn recorded(&mut self) -> Recorded {
+        let (bytes, is_cut, frames) = (self.bytes.min(SCRIPT_BYTES), self.is_cut, self.frames.take());
+        let lines = std::mem::take(&mut self.lines);
+        if self.is_shown {
+            self.lines = lines.iter().filter(|(asked, _)| asked.scope() != Scope::Own).cloned().collect();
+        }
+        Recorded { lines, bytes, is_cut, frames }
+    }
+
+    /// Whether anybody but the recorder has to do with it.
+    pub(super) fn is_shown(&self) -> bool {
+        self.is_shown
     }
 
     /// The lines, and their bytes; none where there are too many.

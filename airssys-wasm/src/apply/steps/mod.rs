@@ -341,7 +341,11 @@ impl<'a> Steps<'a> {
     }
 }
 
-fn service_spec(node: &ServiceNode, template: &Arc<Template>, durable: Option<Arc<ServiceStates>>) -> ServiceSpec {
+pub(super) fn service_spec(
+    node: &ServiceNode,
+    template: &Arc<Template>,
+    durable: Option<Arc<ServiceStates>>,
+) -> ServiceSpec {
     ServiceSpec {
         address: node.address.clone(),
         template: Arc::clone(template),

@@ -16,7 +16,7 @@ use wasmtime_wasi_http::p2::types::HostFutureIncomingResponse;
 use wasmtime_wasi_io::bindings::wasi::io::poll::{self, HostPollable};
 
 use crate::engine::guest::Guest;
-use crate::turn::{HostCall, Maker, Reply};
+use crate::turn::{HostCall, Maker, Reply, Scripted};
 
 impl poll::Host for Guest {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
@@ -24,6 +24,9 @@ impl poll::Host for Guest {
             let of = pollables.iter().map(|pollable| names.of(pollable.rep())).collect();
             HostCall::Poll { of }
         });
+        if let Scripted::Instead(told) = asked {
+            return Ok(told.ready()?);
+        }
         let ready = poll::Host::poll(&mut self.table, pollables).await?;
         Ok(self.turn.told_elsewhere(asked, Reply::Ready(ready)).ready()?)
     }
@@ -32,12 +35,18 @@ impl poll::Host for Guest {
 impl HostPollable for Guest {
     async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
         let asked = self.turn.ask_elsewhere(|names| HostCall::Block { on: names.of(pollable.rep()) });
+        if let Scripted::Instead(told) = asked {
+            return Ok(told.nothing()?);
+        }
         self.table.block(pollable).await?;
         Ok(self.turn.told_elsewhere(asked, Reply::Nothing(())).nothing()?)
     }
 
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
         let asked = self.turn.ask_elsewhere(|names| HostCall::IsReady { is: names.of(pollable.rep()) });
+        if let Scripted::Instead(told) = asked {
+            return Ok(told.readiness()?);
+        }
         let is_ready = self.table.ready(pollable).await?;
         Ok(self.turn.told_elsewhere(asked, Reply::Readiness(is_ready)).readiness()?)
     }

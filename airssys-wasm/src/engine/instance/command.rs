@@ -13,7 +13,7 @@ use crate::engine::p3;
 use crate::engine::program::stdio;
 use crate::error::{Crash, Fault};
 use crate::message::Envelope;
-use crate::turn::Turn;
+use crate::turn::{Turn, What};
 
 impl Instance {
     /// Runs the command over a message. What is no command handles no messages of bytes.
@@ -49,7 +49,12 @@ impl Instance {
     pub(crate) async fn run_alone(&mut self) -> Result<i32, Crash> {
         let none = || Crash::Host { detail: "this release is no command".to_owned() };
         let command = self.program.as_ref().map(|program| program.command).ok_or_else(none)?;
-        self.run_once(command, None).await
+        self.record(|| What::Alone);
+        let ran = self.run_once(command, None).await;
+        if self.tape.is_some() {
+            self.end_step(ran.as_ref().err());
+        }
+        ran
     }
 
     /// The status that it exits with. Without a deadline it may compute for ever as well.
@@ -119,11 +124,22 @@ impl Instance {
         program.stdio = stdio(&identity);
         let template = &program.template;
         let turn = Turn::new(identity, template.is_async(), template.exports.monitoring());
-        let turn = std::mem::replace(&mut old.turn, turn);
+        let mut turn = std::mem::replace(&mut old.turn, turn);
+        let open = self.tape.as_mut().and_then(|tape| tape.begin_anew(&mut turn));
         self.store = make_store(template, turn, program.stdio.as_ref(), permit)?;
-        let (calls, exports) = instantiate(template, &mut self.store).await?;
+        let made = instantiate(template, &mut self.store).await;
+        let (calls, exports) = match made {
+            Ok(made) => made,
+            Err(crash) => {
+                self.end_step(Some(&crash));
+                return Err(crash);
+            }
+        };
         (self.calls, self.exports) = (calls, exports);
         program.is_used = false;
+        if let Some(tape) = &mut self.tape {
+            tape.made_anew(&mut self.store.data_mut().turn, open);
+        }
         Ok(())
     }
 }

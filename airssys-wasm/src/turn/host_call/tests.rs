@@ -236,6 +236,7 @@ any_of!(reply: Reply {
     Nothing => Just(Reply::Nothing(())),
     Waits => Just(Reply::Waits),
     Refused => text().prop_map(Reply::Refused),
+    Unanswered => Just(Reply::Unanswered),
 });
 
 fn is_read_back(reply: &Reply) {

@@ -1,0 +1,367 @@
+//! Runs what a capsule has again, on an instance of the same release, with what was recorded in the place of the host.
+//!
+//! There is no mesh round it: nothing that it asks for gets out, and nobody sends it anything. Its lines of the log are
+//! logged. It refuses a release that has another digest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::check::engines;
+use super::compile::load_one;
+use super::error::RuntimeError;
+use super::steps::service_spec;
+use crate::client::{Client, ClientSettings};
+use crate::config_file::{ConfigError, Source};
+use crate::engine::{Engines, EnginesSettings, Instance, Ran, Template};
+use crate::error::Crash;
+use crate::events::Events;
+use crate::hint::{Act, Coded, Hint};
+use crate::limits::Limits;
+use crate::middleware::Stack;
+use crate::registry::{Digest, Keep, Manifest, Release, Store, StoreError};
+use crate::router::Mesh;
+use crate::schema::{Schema, Words};
+use crate::settings::{MeshSettings, Run};
+use crate::topology::{Node, ServiceNode, Topology};
+use crate::turn::{Capsule, Frame, Identity, Replaying, Script, Slack, Step, What, stop_reason};
+use crate::wire::{TextOr, Wire, Wires, WrittenWire};
+
+/// Why a capsule is not replayed.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::command::{Capsule, ReplayError, release_of};
+///
+/// /// Whether somebody has to bring the release here.
+/// fn lacks_release(capsule: &Capsule, data: &std::path::Path) -> bool {
+///     matches!(release_of(capsule, data, None), Err(ReplayError::NoRelease { .. }))
+/// }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// There is no such release.
+    #[error("the release {release} is not here: its component has the SHA-256 {sha256}")]
+    NoRelease {
+        /// Its name and version.
+        release: String,
+        /// The digest.
+        sha256: String,
+    },
+    /// It is another release.
+    #[error("{} is another release: its SHA-256 is {found}, and the capsule is of {sha256}", .path.display())]
+    OtherRelease {
+        /// The component.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+        /// That of the one that crashed.
+        sha256: String,
+    },
+    /// What was said was left out of it.
+    #[error("the capsule has no bodies, and so it cannot be replayed: the topology says `bodies = false`")]
+    NoBodies,
+    /// There is something in it that cannot be done again.
+    #[error("the capsule cannot be replayed: {0}")]
+    Content(String),
+    /// The release has something wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data folder has.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nothing can be run here.
+    #[error(transparent)]
+    Start(Box<RuntimeError>),
+}
+
+impl Coded for ReplayError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoRelease { .. } => "no-such-release",
+            Self::OtherRelease { .. } => "other-release",
+            Self::NoBodies => "no-bodies",
+            Self::Content(_) => "capsule-content",
+            Self::Config(error) => error.code(),
+            Self::Store(error) => error.code(),
+            Self::Start(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> Option<Hint> {
+        match self {
+            Self::NoRelease { .. } => Some(Act::NameRelease.into()),
+            Self::OtherRelease { .. } => Some("name the component that crashed, byte for byte".into()),
+            Self::NoBodies => Some("it can be looked at".into()),
+            Self::Content(_) => Some("replay it with the version that wrote it".into()),
+            Self::Config(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Start(error) => error.hint(),
+        }
+    }
+}
+
+impl From<RuntimeError> for ReplayError {
+    fn from(error: RuntimeError) -> Self {
+        Self::Start(Box::new(error))
+    }
+}
+
+/// What came of a replay.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::command::{Capsule, Replayed, release_of, replay};
+///
+/// async fn told(capsule: &Capsule, data: &std::path::Path) -> Result<String, Box<dyn std::error::Error>> {
+///     let Replayed { crash, differs, .. } = replay(capsule, release_of(capsule, data, None)?, None).await?;
+///     Ok(if differs.is_empty() { "the same crash".to_owned() } else { format!("{crash:?}: {differs:?}") })
+/// }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Replayed {
+    /// How many steps were made.
+    pub steps: usize,
+    /// The crash, as it is told; none where there was none.
+    pub crash: Option<String>,
+    /// The word for it.
+    pub code: Option<String>,
+    /// The functions that ran, the innermost first.
+    pub frames: Vec<Frame>,
+    /// In what it differs from what was recorded; empty where it is the same crash.
+    pub differs: Vec<String>,
+}
+
+/// The release that a capsule is of: the one that is given, or what a data folder has of it.
+///
+/// # Example
+///
+/// See [`Replayed`].
+///
+/// # Errors
+///
+/// It is not there, or is another one.
+pub fn release_of(capsule: &Capsule, data: &Path, given: Option<&Path>) -> Result<Release, ReplayError> {
+    let sha256 = capsule.sha256.clone();
+    let wanted = Digest::of_text(&sha256).ok_or_else(|| ReplayError::Content("its digest is none".to_owned()))?;
+    let missing = || ReplayError::NoRelease { release: capsule.release.clone(), sha256: sha256.clone() };
+    let release = match given {
+        Some(path) => Release::find(path)?,
+        None => match published(data, wanted)? {
+            Some(release) => release,
+            None => {
+                let path = Keep::new(data).binary(wanted).ok_or_else(missing)?;
+                let manifest = Manifest::of_bare_file(&path);
+                Release::of(path, manifest)
+            }
+        },
+    };
+    let path = release.binary().to_owned();
+    let found = Digest::of_file(&path).map_err(StoreError::file("read", &path))?.0;
+    if found != wanted {
+        return Err(ReplayError::OtherRelease { path, found: found.to_string(), sha256 });
+    }
+    match &capsule.description {
+        Some(text) if release.description.is_none() && release.seal.is_none() => {
+            let manifest = Manifest::of_source(&Source { path: "Component.toml".into(), text: text.clone() })?;
+            Ok(Release { manifest, ..release })
+        }
+        _ => Ok(release),
+    }
+}
+
+fn published(data: &Path, wanted: Digest) -> Result<Option<Release>, ReplayError> {
+    if !data.is_dir() {
+        return Ok(None);
+    }
+    let store = Store::open(data)?;
+    match store.releases()?.into_iter().flatten().find(|record| record.binary == wanted) {
+        Some(record) => Ok(Some(store.resolve(&format!("{}@{}", record.name, record.version))?)),
+        None => Ok(None),
+    }
+}
+
+/// Runs what a capsule has again. To be called on a runtime with several threads.
+///
+/// # Example
+///
+/// See [`Replayed`].
+///
+/// # Errors
+///
+/// [`ReplayError`]: nothing was run. That it ends otherwise than it was recorded is no error.
+pub async fn replay(capsule: &Capsule, release: Release, code_cache: Option<PathBuf>) -> Result<Replayed, ReplayError> {
+    if !capsule.has_bodies {
+        return Err(ReplayError::NoBodies);
+    }
+    let node = Arc::new(node(capsule, release)?);
+    let mut topology = Topology::new("replay");
+    topology.children.push(Node::Service(Arc::clone(&node)));
+    let settings = EnginesSettings { code_cache, ..EnginesSettings::default() };
+    let engines = engines(settings, &topology).map_err(RuntimeError::from)?;
+    let template = load_one(&engines, &node).await?;
+    let events = Events::new(MeshSettings::default().events, MeshSettings::default().event_bytes);
+    let stack = Stack::new(Vec::new(), &events);
+    let client = Client::new(ClientSettings::default());
+    let mesh = Arc::new(Mesh::new(MeshSettings::default(), stack, events, Arc::clone(engines.pulse()), client));
+    let placed = service_spec(&node, &template, None).build(&mesh, &engines);
+    let nobody = || ReplayError::Content("nobody would serve".to_owned());
+    let identity = Arc::clone(&placed.actors.first().ok_or_else(nobody)?.live.serving().identity);
+    Stage { engines: &engines, template: &template, identity, instance: None }.play(capsule).await
+}
+
+/// The service as it was, alone: one actor, with nothing granted, since nothing is asked of anybody.
+fn node(capsule: &Capsule, release: Release) -> Result<ServiceNode, ReplayError> {
+    let wrong = |what: &str, error: &dyn ToString| ReplayError::Content(format!("its {what}: {}", error.to_string()));
+    let address = capsule.address().ok_or_else(|| wrong("service", &"no address"))?;
+    let mut node = ServiceNode::new(address, release);
+    let limits: <Limits as Schema>::Written =
+        toml::from_str(&capsule.limits).map_err(|error| wrong("limits", &error))?;
+    node.limits.take(&limits);
+    node.run = Run::ALL.iter().find(|(word, _)| *word == capsule.run).map_or(Run::Message, |(_, run)| *run);
+    node.arguments.clone_from(&capsule.arguments);
+    let wires: BTreeMap<String, TextOr<WrittenWire>> =
+        toml::from_str(&capsule.wires).map_err(|error| wrong("wires", &error))?;
+    let wire = |(import, written): (String, TextOr<WrittenWire>)| {
+        let TextOr::Table(WrittenWire { to, key, functions, on_failure }) = written else {
+            return Err(wrong("wires", &"a text"));
+        };
+        let functions = functions.into_iter().flatten().map(toml::Spanned::into_inner).collect();
+        let to = to.parse().map_err(|error: crate::address::AddressError| wrong("wires", &error))?;
+        Ok((import, Wire { to, key, functions, on_failure: on_failure.unwrap_or_default(), made: false }))
+    };
+    node.wires = wires.into_iter().map(wire).collect::<Result<Wires, _>>()?;
+    Ok(node)
+}
+
+/// Where it is played.
+struct Stage<'a> {
+    engines: &'a Engines,
+    template: &'a Arc<Template>,
+    identity: Arc<Identity>,
+    instance: Option<Instance>,
+}
+
+/// What came of a step.
+struct Played {
+    crash: Option<Crash>,
+    parted: Option<String>,
+    frames: Vec<Frame>,
+}
+
+impl Stage<'_> {
+    async fn play(mut self, capsule: &Capsule) -> Result<Replayed, ReplayError> {
+        let mut replayed = Replayed { steps: 0, crash: None, code: None, frames: Vec::new(), differs: Vec::new() };
+        let last = capsule.steps.len().saturating_sub(1);
+        for (at, step) in capsule.steps.iter().enumerate() {
+            let told = step.what.told();
+            let is_late = capsule.lost > 0;
+            let is_open = step.is_cut || at == last && is_of_time(&capsule.crash);
+            let Played { crash, parted, frames } = self.step(step.clone(), Slack { is_open, is_late }).await?;
+            replayed.steps += 1;
+            if let Some(parted) = parted {
+                replayed.differs.push(format!("in {told}: {parted}"));
+            }
+            if let Some(crash) = &crash {
+                (replayed.crash, replayed.code) = (Some(crash.to_string()), Some(crash.code().to_owned()));
+                replayed.frames = frames;
+                if at < last {
+                    replayed.differs.push(format!("it crashes in {told} already"));
+                } else {
+                    compare(capsule, crash, &mut replayed);
+                }
+            }
+            if crash.is_some() || !replayed.differs.is_empty() {
+                return Ok(replayed);
+            }
+        }
+        replayed.differs.push("it does not crash".to_owned());
+        Ok(replayed)
+    }
+
+    async fn step(&mut self, step: Step, slack: Slack) -> Result<Played, ReplayError> {
+        let Step { what, lines, .. } = step;
+        let script = Some(Box::new(Script::Replayed(Replaying::new(lines, slack))));
+        if let What::Made = what {
+            let identity = Arc::clone(&self.identity);
+            return Ok(match Instance::scripted(self.engines, self.template, identity, script).await {
+                Ok(mut instance) => {
+                    let script = instance.turn().script.take();
+                    self.instance = Some(instance);
+                    played(None, script)
+                }
+                Err((crash, script)) => played(Some(crash), script),
+            });
+        }
+        let none = || ReplayError::Content("it does not begin with an instance".to_owned());
+        let instance = self.instance.as_mut().ok_or_else(none)?;
+        instance.turn().script = script;
+        let deadline = self.identity.terms.limits.turn_deadline;
+        let crash = match what {
+            What::Made => None,
+            What::Init => crash_of(instance.init(deadline).await),
+            What::Check => crash_of(instance.check(deadline).await),
+            What::Migrate { from } => instance.migrate(from, deadline).await.and_then(crash_of),
+            What::Restore { memory } => crash_of(instance.restore(&memory, deadline).await),
+            What::Snapshot => crash_of(instance.snapshot(deadline).await),
+            What::Stop { reason } => crash_of(instance.stop(stop_reason(&reason), deadline).await),
+            What::Alone => instance.run_alone().await.err(),
+            What::Message(message) => {
+                if !message.is_whole {
+                    let why = "the body of a request came by itself, and is not in it";
+                    return Err(ReplayError::Content(why.to_owned()));
+                }
+                let (envelope, left) = message.envelope().ok_or_else(none)?;
+                if message.is_query {
+                    instance.turn().begin_query();
+                }
+                crash_of(instance.handle(&envelope, left, deadline).await)
+            }
+        };
+        let turn = instance.turn();
+        let script = turn.script.take();
+        turn.discard();
+        Ok(played(crash, script))
+    }
+}
+
+fn crash_of<T>(ran: Ran<T>) -> Option<Crash> {
+    match ran {
+        Ran::Crashed(crash) => Some(crash),
+        Ran::Done(_) | Ran::Fault(_) => None,
+    }
+}
+
+fn played(crash: Option<Crash>, script: Option<Box<Script>>) -> Played {
+    let (parted, frames) = match script.map(|script| *script) {
+        Some(Script::Replayed(replaying)) => replaying.end(),
+        _ => (None, Vec::new()),
+    };
+    Played { crash, parted, frames }
+}
+
+/// Whether time was up, which it is at any call.
+fn is_of_time(crash: &Crash) -> bool {
+    matches!(crash, Crash::Deadline { .. } | Crash::Budget { .. } | Crash::Tick)
+}
+
+/// In what a crash differs from the one that was recorded. Where time or the stack is up is not the guest's doing.
+fn compare(capsule: &Capsule, crash: &Crash, replayed: &mut Replayed) {
+    let (code, text) = (crash.code(), crash.to_string());
+    if code != capsule.code {
+        replayed.differs.push(format!("it was {}, and is {code}", capsule.code));
+    }
+    if text != capsule.text {
+        replayed.differs.push(format!("it was {:?}, and is {text:?}", capsule.text));
+    }
+    let somewhere = is_of_time(crash) || matches!(crash, Crash::StackOverflow { .. });
+    if !somewhere && replayed.frames != capsule.frames {
+        let told = |frames: &[Frame]| frames.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let (was, is) = (told(&capsule.frames), told(&replayed.frames));
+        replayed.differs.push(format!("it was in {was}, and is in {is}"));
+    }
+}

@@ -1,0 +1,52 @@
+//! What an instance does, written down where it is to be: each call of it is a step of its [`Tape`].
+
+use std::time::Duration;
+
+use super::{Instance, Ran};
+use crate::error::Crash;
+use crate::message::Envelope;
+use crate::turn::{Tape, What};
+
+impl Instance {
+    /// A step begins. Where nothing is recorded this is one look at a pointer.
+    #[inline]
+    pub(super) fn record(&mut self, what: impl FnOnce() -> What) {
+        if let Some(tape) = &mut self.tape {
+            tape.step(&mut self.store.data_mut().turn, what());
+        }
+    }
+
+    /// The step is over.
+    #[inline]
+    pub(super) fn recorded<T>(&mut self, ran: &Ran<T>) {
+        if self.tape.is_some() {
+            self.end_step(match ran {
+                Ran::Crashed(crash) => Some(crash),
+                Ran::Done(_) | Ran::Fault(_) => None,
+            });
+        }
+    }
+
+    #[cold]
+    pub(super) fn end_step(&mut self, crash: Option<&Crash>) {
+        let turn = &mut self.store.data_mut().turn;
+        match crash {
+            // Nothing of the instance is used again.
+            Some(crash) => self.tape.take().into_iter().for_each(|tape| Tape::crashed(tape, turn, crash)),
+            None => self.tape.iter_mut().for_each(|tape| tape.end(turn)),
+        }
+    }
+
+    /// A message is about to be handed to it, by [`Instance::handle`]. Apart from that, and so is what follows, so that
+    /// the large future of a turn does not lie within another one.
+    #[inline]
+    pub(crate) fn record_message(&mut self, envelope: &Envelope, left: Duration) {
+        self.record(|| What::message(envelope, left));
+    }
+
+    /// This came of it, and is not committed.
+    #[inline]
+    pub(crate) fn recorded_message<T>(&mut self, ran: &Ran<T>) {
+        self.recorded(ran);
+    }
+}

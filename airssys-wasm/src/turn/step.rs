@@ -1,0 +1,217 @@
+//! What was done with an instance, step by step, as it can be written down and done again.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use airssys_rt_shim::call;
+use airssys_rt_shim::child::StopReason;
+use airssys_rt_shim::timer::TimerId;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::host_call::{octets, shared};
+use super::told::Line;
+use crate::address::Address;
+use crate::limits::OVERHEAD_BYTES;
+use crate::message::{Answer, Delivery, Down, DownReason, Envelope, Room};
+use crate::typed::FunctionType;
+
+/// What was done with an instance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum What {
+    /// It was made.
+    Made,
+    Init,
+    Check,
+    Migrate {
+        from: u32,
+    },
+    Restore {
+        #[serde(with = "octets")]
+        memory: Bytes,
+    },
+    Snapshot,
+    Stop {
+        reason: String,
+    },
+    /// It ran by itself.
+    Alone,
+    Message(Box<Message>),
+}
+
+/// A message that it was handed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Message {
+    id: u64,
+    trace: u64,
+    sender: Option<Address>,
+    target: Address,
+    key: Option<Box<str>>,
+    way: Way,
+    attempt: u32,
+    /// For how long somebody waited for the answer, in milliseconds.
+    left_ms: u64,
+    #[serde(with = "shared::optional")]
+    function: Option<Arc<FunctionType>>,
+    #[serde(with = "octets")]
+    body: Bytes,
+    /// Whether it could have no effects.
+    pub(crate) is_query: bool,
+    /// Whether this is all of it, and not the head of a request whose body came by itself.
+    pub(crate) is_whole: bool,
+}
+
+/// How it came.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Way {
+    Send,
+    Call,
+    Publish(Box<str>),
+    Timer(u64),
+    Down { child: Address, reason: DownReason, restarted: bool },
+}
+
+impl Message {
+    fn of(envelope: &Envelope, left: Duration) -> Self {
+        let way = match &envelope.delivery {
+            Delivery::Send => Way::Send,
+            Delivery::Call(_) => Way::Call,
+            Delivery::Publish(topic) => Way::Publish(topic.clone()),
+            Delivery::Timer(id) => Way::Timer(id.0),
+            Delivery::Down(down) => {
+                Way::Down { child: down.child.clone(), reason: down.reason.clone(), restarted: down.restarted }
+            }
+        };
+        Self {
+            id: envelope.id,
+            trace: envelope.trace,
+            sender: envelope.sender.clone(),
+            target: envelope.target.clone(),
+            key: envelope.key.clone(),
+            way,
+            attempt: envelope.attempt,
+            left_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+            function: envelope.function.clone(),
+            body: envelope.body.clone(),
+            is_query: false,
+            is_whole: envelope.streams.as_ref().is_none_or(|streams| !streams.has_rest() && !streams.is_used()),
+        }
+    }
+
+    /// The same message again, to whose answer nobody listens, and for how long one would.
+    pub(crate) fn envelope(&self) -> Option<(Envelope, Duration)> {
+        let delivery = match &self.way {
+            Way::Send => Delivery::Send,
+            Way::Call => Delivery::Call(call::call::<Answer>().0),
+            Way::Publish(topic) => Delivery::Publish(topic.clone()),
+            Way::Timer(id) => Delivery::Timer(TimerId(*id)),
+            Way::Down { child, reason, restarted } => Delivery::Down(Box::new(Down {
+                child: child.clone(),
+                reason: reason.clone(),
+                restarted: *restarted,
+                _room: Room::take(&Arc::new(AtomicUsize::new(0)), 1)?,
+            })),
+        };
+        let envelope = Envelope {
+            id: self.id,
+            trace: self.trace,
+            sender: self.sender.clone(),
+            target: self.target.clone(),
+            key: self.key.clone(),
+            delivery,
+            deadline: None,
+            attempt: self.attempt,
+            function: self.function.clone(),
+            body: self.body.clone(),
+            streams: None,
+            places: 0,
+            _room: None,
+        };
+        Some((envelope, Duration::from_millis(self.left_ms)))
+    }
+
+    fn told(&self) -> String {
+        let way = match &self.way {
+            Way::Send => "send",
+            Way::Call => "call",
+            Way::Publish(_) => "publication",
+            Way::Timer(_) => "timer",
+            Way::Down { .. } => "notice",
+        };
+        let from = self.sender.as_ref().map_or("the host", Address::as_str);
+        let function = self.function.as_ref().map(|function| format!(" of {}", function.path())).unwrap_or_default();
+        format!("message {}, a {way}{function} from {from}", self.id)
+    }
+}
+
+impl What {
+    pub(crate) fn message(envelope: &Envelope, left: Duration) -> Self {
+        Self::Message(Box::new(Message::of(envelope, left)))
+    }
+
+    pub(crate) fn stop(reason: StopReason) -> Self {
+        Self::Stop { reason: word(reason).to_owned() }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let bytes = match self {
+            Self::Message(message) => message.body.len() + message.key.as_ref().map_or(0, |key| key.len()),
+            Self::Restore { memory } => memory.len(),
+            _ => 0,
+        };
+        bytes + OVERHEAD_BYTES
+    }
+
+    /// As people are told.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Made => "its instantiation".to_owned(),
+            Self::Init => "init".to_owned(),
+            Self::Check => "health check".to_owned(),
+            Self::Migrate { from } => format!("migrate from schema {from}"),
+            Self::Restore { .. } => "restore".to_owned(),
+            Self::Snapshot => "snapshot".to_owned(),
+            Self::Stop { .. } => "stop".to_owned(),
+            Self::Alone => "its run".to_owned(),
+            Self::Message(message) => message.told(),
+        }
+    }
+}
+
+fn word(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::Shutdown => "shutdown",
+        StopReason::Restart => "restart",
+        StopReason::Idle => "idle",
+    }
+}
+
+/// The reason of a word.
+pub(crate) fn stop_reason(word: &str) -> StopReason {
+    match word {
+        "restart" => StopReason::Restart,
+        "idle" => StopReason::Idle,
+        _ => StopReason::Shutdown,
+    }
+}
+
+/// One step, and what was asked and told in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Step {
+    pub(crate) what: What,
+    pub(crate) lines: Vec<Line>,
+    /// Whether it asked more.
+    pub(crate) is_cut: bool,
+    #[serde(skip)]
+    pub(super) bytes: usize,
+}
+
+impl Step {
+    /// As people are told.
+    pub(super) fn told(&self) -> String {
+        let more = if self.is_cut { " and more" } else { "" };
+        let calls = if self.lines.len() == 1 { "call" } else { "calls" };
+        format!("{}: {} {calls} of the host{more}", self.what.told(), self.lines.len())
+    }
+}

@@ -1,0 +1,193 @@
+//! The recorder of one instance: what was done with it since it began, and all that it asked of its host and was told.
+//!
+//! # Hot path
+//!
+//! An instance without a recorder has none of this: each turn looks at one pointer. With one, a turn copies what names
+//! its message, and each call of the host is copied with its reply, bodies by counting them; the oldest turn goes when
+//! there are too many. Nothing is written to a disk but over a crash, and that by a thread of its own.
+//!
+//! Invariant: what is kept is bounded by turns and by bytes, and what was lost is counted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::capsule::Capsule;
+use super::host_call::octets;
+use super::script::{Recorded, Script, Writing};
+use super::step::{Step, What};
+use super::told::Frame;
+use super::{Identity, Turn};
+use crate::capsules::Shelf;
+use crate::error::Crash;
+use crate::hint::Coded;
+use crate::schema::{Schema, Words};
+use crate::settings::{Recording, Run};
+use crate::state::State;
+
+/// The recorder of one instance.
+#[derive(Debug)]
+pub(crate) struct Tape {
+    recording: Arc<Recording>,
+    shelf: Arc<Shelf>,
+    sha256: Box<str>,
+    /// How it began: what came before its first message.
+    begun: Vec<Step>,
+    turns: VecDeque<Step>,
+    /// What all of that takes.
+    bytes: usize,
+    lost: u64,
+    /// What is under way.
+    open: Option<What>,
+}
+
+impl Tape {
+    /// For an instance of this release that is about to be made; none where nothing is recorded, or there is no folder
+    /// for capsules.
+    pub(crate) fn begin(identity: &Identity, sha256: &str) -> Option<Box<Self>> {
+        let recording = identity.terms.recording.as_ref().filter(|_| !identity.terms.silent)?;
+        let shelf = identity.mesh.capsules.get()?;
+        Some(Box::new(Self {
+            recording: Arc::clone(recording),
+            shelf: Arc::clone(shelf),
+            sha256: sha256.into(),
+            begun: Vec::new(),
+            turns: VecDeque::new(),
+            bytes: 0,
+            lost: 0,
+            open: None,
+        }))
+    }
+
+    /// Another instance comes in the place of the one before: a program has one for each message. What is under way
+    /// goes on after it was made; this is to be given to [`Tape::made_anew`] then.
+    pub(crate) fn begin_anew(&mut self, turn: &mut Turn) -> Option<(What, Option<Box<Script>>)> {
+        self.begun.clear();
+        self.turns.clear();
+        (self.bytes, self.lost) = (0, 0);
+        let open = self.open.take().map(|open| (open, turn.script.take()));
+        self.step(turn, What::Made);
+        open
+    }
+
+    /// It was made.
+    pub(crate) fn made_anew(&mut self, turn: &mut Turn, open: Option<(What, Option<Box<Script>>)>) {
+        self.end(turn);
+        if let Some((what, script)) = open {
+            (self.open, turn.script) = (Some(what), script);
+        }
+    }
+
+    /// A step begins: from here on the turn is written down.
+    #[cold]
+    pub(crate) fn step(&mut self, turn: &mut Turn, mut what: What) {
+        if let What::Message(message) = &mut what {
+            message.is_query = turn.is_query;
+        }
+        self.open = Some(what);
+        let most = self.recording.rules.bytes;
+        match turn.script.as_deref_mut() {
+            Some(Script::Written(writing)) => writing.and_all(most),
+            Some(_) => {}
+            None => turn.script = Some(Box::new(Script::Written(Writing::of_all(most)))),
+        }
+    }
+
+    fn take(&mut self, turn: &mut Turn) -> Option<(Step, Vec<Frame>)> {
+        let what = self.open.take()?;
+        let Some(Script::Written(writing)) = turn.script.as_deref_mut() else { return None };
+        let Recorded { lines, bytes, is_cut, frames } = writing.recorded();
+        if !writing.is_shown() {
+            turn.script = None;
+        }
+        let bytes = bytes + what.bytes();
+        Some((Step { what, lines, is_cut, bytes }, frames))
+    }
+
+    /// The step is over, and it did not crash.
+    #[cold]
+    pub(crate) fn end(&mut self, turn: &mut Turn) {
+        let Some((step, _)) = self.take(turn) else { return };
+        self.bytes += step.bytes;
+        if self.turns.is_empty() && !matches!(step.what, What::Message(_)) {
+            self.begun.push(step);
+        } else {
+            self.turns.push_back(step);
+        }
+        let rules = self.recording.rules;
+        while self.turns.len() > rules.turns || (self.bytes > rules.bytes && !self.turns.is_empty()) {
+            self.bytes -= self.turns.pop_front().map_or(0, |step| step.bytes);
+            self.lost += 1;
+        }
+    }
+
+    /// It crashed: what is left of it is written down, where that is the guest's own doing.
+    #[cold]
+    pub(crate) fn crashed(mut self: Box<Self>, turn: &mut Turn, crash: &Crash) {
+        let Some((step, frames)) = self.take(turn) else { return };
+        if is_none_of_its_own(crash) {
+            return;
+        }
+        let (at, shelf, crash) = (SystemTime::now(), Arc::clone(&self.shelf), crash.clone());
+        let (identity, state) = (Arc::clone(&turn.identity), turn.state.as_ref().map(|state| state.copy()));
+        let key = turn.key.as_deref().map(str::to_owned);
+        let service = identity.address().service().to_owned();
+        let left = Left { at, identity, key, state, crash, frames };
+        shelf.put(&service, at, move |tree| {
+            self.turns.push_back(step);
+            self.capsule(left, tree).written().map_err(|error| error.to_string())
+        });
+    }
+
+    fn capsule(self, left: Left, tree: Option<String>) -> Capsule {
+        let Left { at, identity, key, state, crash, frames } = left;
+        let Recording { rules, release, description, wires } = &*self.recording;
+        let terms = &identity.terms;
+        let steps: Vec<Step> = self.begun.into_iter().chain(self.turns).collect();
+        let state = state.map(|state| {
+            let each = |(key, value): (Box<str>, Bytes)| (String::from(key), octets::text(&value));
+            state.snapshot().into_iter().map(each).collect()
+        });
+        let wires: toml::Table = wires.iter().map(|(import, wire)| (import.clone(), wire.table().into())).collect();
+        Capsule {
+            at: humantime::format_rfc3339_millis(at).to_string(),
+            service: identity.address().service().to_owned(),
+            actor: identity.address().to_string(),
+            key,
+            release: release.clone(),
+            sha256: self.sha256.into(),
+            description: description.as_deref().map(str::to_owned),
+            code: crash.code().to_owned(),
+            text: crash.to_string(),
+            frames,
+            has_bodies: rules.bodies,
+            state: state.filter(|_| rules.bodies),
+            lost: self.lost,
+            tree,
+            limits: terms.limits.table().to_string(),
+            run: Run::ALL.iter().find(|(_, run)| *run == terms.run).map_or("", |(word, _)| word).to_owned(),
+            arguments: terms.arguments.clone(),
+            wires: wires.to_string(),
+            steps_told: steps.iter().map(Step::told).collect(),
+            steps: if rules.bodies { steps } else { Vec::new() },
+            crash,
+        }
+    }
+}
+
+/// What is left of an instance beside its tape.
+struct Left {
+    at: SystemTime,
+    identity: Arc<Identity>,
+    key: Option<String>,
+    state: Option<State>,
+    crash: Crash,
+    frames: Vec<Frame>,
+}
+
+/// Whether somebody else ended it, or there was no room for it; and an exit with status 0, which is no failure.
+fn is_none_of_its_own(crash: &Crash) -> bool {
+    matches!(crash, Crash::CutOff { .. } | Crash::NoInstance { .. } | Crash::Exit { status: 0 })
+}
