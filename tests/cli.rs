@@ -7,6 +7,8 @@
 mod apply;
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/capsules.rs"]
+mod capsules;
 #[path = "cli/control.rs"]
 mod control;
 #[path = "cli/deploy.rs"]
@@ -57,7 +59,7 @@ use serde_json::{Value, json};
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 49] = [
+const SUBCOMMANDS: [&str; 53] = [
     "new",
     "build",
     "inspect",
@@ -104,6 +106,10 @@ const SUBCOMMANDS: [&str; 49] = [
     "audit",
     "audit show",
     "audit verify",
+    "capsules",
+    "capsules list",
+    "capsules show",
+    "replay",
     "start",
     "stop",
     "completions",

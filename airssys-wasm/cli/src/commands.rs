@@ -54,6 +54,7 @@ fn command(act: &Act) -> String {
         Act::WriteNew => "write it with the SDK (`airssys new`)".to_owned(),
         Act::MakeComponent => "make a component of it with `airssys build`".to_owned(),
         Act::NameBuilt => "name the .wasm file that `airssys build` wrote".to_owned(),
+        Act::NameRelease => "name its component with --release, or a data folder that has it with --data".to_owned(),
         other => other.to_string(),
     }
 }

@@ -7,6 +7,7 @@ mod ask;
 mod audit;
 mod bug;
 mod build;
+mod capsules;
 mod check;
 mod commands;
 mod completions;
@@ -22,6 +23,7 @@ mod output;
 mod publish;
 mod releases;
 mod remove;
+mod replay;
 mod retain;
 mod run;
 mod state;
@@ -76,6 +78,8 @@ enum Command {
     Log(ask::log::Args),
     Logs(logs::Args),
     Audit(audit::Args),
+    Capsules(capsules::Args),
+    Replay(replay::Args),
     Start(ask::start::Args),
     Stop(ask::stop::Args),
     Wit(wit::Args),
@@ -131,6 +135,8 @@ fn command() -> ExitCode {
         Command::Log(args) => ask::log::run(&args).map_err(Into::into),
         Command::Logs(args) => logs::run(&args).map_err(Into::into),
         Command::Audit(args) => audit::run(&args).map_err(Into::into),
+        Command::Capsules(args) => capsules::run(&args).map_err(Into::into),
+        Command::Replay(args) => replay::run(&args).map_err(Into::into),
         Command::Start(args) => ask::start::run(&args).map_err(Into::into),
         Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
         Command::Wit(args) => wit::run(&args).map_err(Into::into),
