@@ -7,6 +7,7 @@ mod audit;
 mod book;
 mod capabilities;
 mod capability;
+mod capsules;
 mod children;
 mod cli;
 mod commands;
