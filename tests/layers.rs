@@ -22,7 +22,7 @@ use crate::sources::{Arrow, Sources, circles};
 
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
 const LAYERS: [&[&str]; 15] = [
-    &["address", "blocking", "hex", "hint", "lines", "operation", "schema", "shown", "typed", "unique"],
+    &["address", "beneath", "blocking", "hex", "hint", "lines", "operation", "schema", "shown", "typed", "unique"],
     &["guard", "http", "keys", "limits", "rate", "retry", "secrets", "wire"],
     &["audit", "capsules", "logger"],
     &["config_file", "error", "file_threads", "quota"],

@@ -52,6 +52,7 @@ mod rates;
 mod registry;
 mod retries;
 mod revoked;
+mod rights;
 mod roles;
 mod secrets;
 mod settled;

@@ -139,6 +139,7 @@ mod actor;
 pub mod address;
 mod apply;
 mod audit;
+mod beneath;
 mod blocking;
 mod capability;
 mod capsules;

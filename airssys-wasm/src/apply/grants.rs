@@ -350,9 +350,12 @@ fn told(node: &ServiceNode, roles: &Roles, kind: Kind, line: &Line) -> String {
         let with_it = roles.all_of(&node.roles).into_iter().filter(|(role, _)| is_there(&role.grants));
         places.extend(with_it.map(|(_, way)| format!("role {}", way.join(" > "))));
     }
+    // Of a folder it is not the whole line.
+    let rights = node.grants.files.get(&line.what).filter(|_| kind == Kind::Files);
+    let text = rights.map_or_else(|| line.text(), |file| format!("{}: {}", line.text(), file.now()));
     match places.is_empty() {
-        true => line.text(),
-        false => format!("{} ({})", line.text(), places.join(", ")),
+        true => text,
+        false => format!("{text} ({})", places.join(", ")),
     }
 }
 

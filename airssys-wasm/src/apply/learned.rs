@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::hosted::Hosted;
 use crate::capability::learn::{Smallest, learn};
-use crate::capability::{Access, Kind};
+use crate::capability::lines::Line;
+use crate::capability::{Access, FileGrant, Kind};
 use crate::deploy::ungranted::line;
 use crate::shown::shown;
 use crate::topology::ServiceNode;
@@ -78,9 +79,15 @@ fn learned(node: &ServiceNode) -> Option<Learned> {
     if is_full {
         notes.push("it did more than is counted: what came then was denied where it is not granted".to_owned());
     }
-    for (folder, access) in requests.files.iter().filter(|(folder, _)| !node.grants.files.contains_key(*folder)) {
-        let access = if *access == Access::Read { "read" } else { "write to" };
-        notes.push(format!("it asks to {access} {folder}: only with a grant, which says where that is, it is counted"));
+    for (folder, asked) in &requests.files {
+        let lacking = *asked - node.grants.files.get(folder).map_or(Access::NONE, FileGrant::now);
+        let words: Vec<String> = lacking.each().map(|right| right.to_string()).collect();
+        if !words.is_empty() {
+            let words = words.join(", ");
+            notes.push(format!(
+                "it asks for {words} of {folder}: only with a grant, which says where that is, it is counted"
+            ));
+        }
     }
     for name in requests.environment.iter().filter(|name| !node.grants.environment.contains_key(*name)) {
         notes.push(format!("it asks for the variable {name}: only with a grant, which says its value, it is counted"));
@@ -100,9 +107,21 @@ fn learned(node: &ServiceNode) -> Option<Learned> {
 
 fn unused(node: &ServiceNode) -> Vec<Unused> {
     let of = |kind: Kind| {
-        let lines = node.grants.under(kind).lines().into_iter().filter(|line| !line.mark.is_used());
+        let lines: Vec<Line> =
+            node.grants.under(kind).lines().into_iter().filter(|line| !line.mark.is_used()).collect();
+        // Of what is used, the parts that are not.
+        let is_whole = |part: &Line| {
+            let whole = part.what.split_once(' ').map_or(part.what.as_str(), |(_, folder)| folder);
+            lines.iter().any(|line| line.what == whole)
+        };
+        let parts = node.grants.under(kind).parts().into_iter();
+        let parts: Vec<Line> = match kind {
+            Kind::Files => parts.filter(|part| !part.mark.is_used() && !is_whole(part)).collect(),
+            _ => Vec::new(),
+        };
         let (service, key) = (node.address.to_string(), kind.name().to_owned());
-        lines.map(move |line| Unused { service: service.clone(), key: key.clone(), grant: line.text() })
+        let all = lines.into_iter().chain(parts);
+        all.map(move |line| Unused { service: service.clone(), key: key.clone(), grant: line.text() })
     };
     Kind::ALL.into_iter().flat_map(of).collect()
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::{Access, parse_path};
 use super::given::{Given, before_until, in_force};
-use super::grant::{Access, FileGrant, Grants, Requests};
+use super::grant::{FileGrant, Grants, Requests};
 use super::kind::{Kind, NoLine};
 use super::process::{ProcessGrant, parse_start};
 use super::rule::Rule;
@@ -172,23 +173,15 @@ impl<R: Rule> Both for Lists<'_, R> {
     }
 }
 
-/// A path, and what is to be done there: `/data/x`, `read /data/x` or `write /data/x`.
-pub(super) fn parse_path(target: &str) -> (Access, &str) {
-    match target.strip_prefix("write ") {
-        Some(path) => (Access::ReadWrite, path),
-        None => (Access::Read, target.strip_prefix("read ").unwrap_or(target)),
-    }
-}
-
 impl Both for Folders<'_> {
     fn asked(&self) -> Vec<(String, Granted)> {
         let each = self.0.iter().map(|(folder, wanted)| {
-            let granted = match self.1.get(folder).filter(|grant| !grant.mark.is_revoked()) {
-                None => Granted::Nothing,
-                Some(grant) if grant.access < *wanted => Granted::Part,
-                Some(_) => Granted::All,
+            let granted = match self.1.get(folder).map_or(Access::NONE, FileGrant::now) {
+                given if given.contains(*wanted) => Granted::All,
+                given if (given & *wanted).is_empty() => Granted::Nothing,
+                _ => Granted::Part,
             };
-            (format!("{folder} ({})", wanted.name()), granted)
+            (format!("{folder} ({wanted})"), granted)
         });
         each.collect()
     }
@@ -204,11 +197,10 @@ impl Both for Folders<'_> {
 
     fn lines(&self, target: &str) -> Result<(Option<String>, Option<String>), NoLine> {
         let (wanted, path) = parse_path(target);
-        let holds = |folder: &str, access: Access| access >= wanted && lies_in(path, folder);
+        let holds =
+            |folder: &str, access: Access| !access.is_empty() && access.contains(wanted) && lies_in(path, folder);
         let asked = self.0.iter().find(|(folder, access)| holds(folder, **access));
-        let given = self.1.iter().find(|(folder, file)| {
-            !file.mark.is_revoked() && holds(folder, file.access) && self.0.contains_key(*folder)
-        });
+        let given = self.1.iter().find(|(folder, file)| self.0.contains_key(*folder) && holds(folder, file.now()));
         Ok((asked.map(|(folder, _)| folder.clone()), given.map(|(folder, _)| folder.clone())))
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::access::{Access, RightMarks};
 use super::given::{Given, Mark, in_force};
 use super::http::HttpPattern;
 use super::pattern::Pattern;
@@ -18,32 +19,12 @@ use crate::limits::FOLDER_BYTES;
 use crate::quota::Folder;
 use crate::typed::FunctionType;
 
-/// What may be done with a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Access {
-    /// Reading and listing.
-    Read,
-    /// Reading, and writing, making and removing.
-    ReadWrite,
-}
-
-impl Access {
-    /// As it is written.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::ReadWrite => "read-write",
-        }
-    }
-}
-
 /// A folder of the host, as a guest sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileGrant {
     /// The host's folder.
     pub(crate) host: PathBuf,
-    /// What may be done with it.
+    /// What may be done with it; by default to read and to list.
     pub(crate) access: Access,
     /// What may be in it for a guest to write more, in bytes; default 1 GiB. Each file, folder and link counts 4 KiB
     /// and its size.
@@ -54,6 +35,8 @@ pub(crate) struct FileGrant {
     pub(crate) until: Option<SystemTime>,
     /// What became of it.
     pub(crate) mark: Mark,
+    /// What became of each right.
+    pub(crate) rights: RightMarks,
 }
 
 impl FileGrant {
@@ -67,7 +50,27 @@ impl FileGrant {
             held: FolderHandle::default(),
             until: None,
             mark: Mark::default(),
+            rights: RightMarks::default(),
         }
+    }
+
+    /// The same of another service: what is taken away from this one stays there.
+    #[must_use]
+    pub(super) fn anew(&self) -> Self {
+        Self { mark: Mark::default(), rights: RightMarks::default(), ..self.clone() }
+    }
+
+    /// What may be done with it now.
+    pub(crate) fn now(&self) -> Access {
+        if self.mark.is_revoked() { Access::NONE } else { self.access - self.rights.revoked() }
+    }
+
+    /// The mark of what lets this be done, of who asks for so much; none where it may not be. To look at something
+    /// needs any right.
+    pub(super) fn by(&self, right: Access, wanted: Access) -> Option<&Mark> {
+        let may = self.now() & wanted;
+        let by = if right.is_empty() { may.each().next()? } else { right };
+        self.rights.of(by).filter(|_| may.contains(by))
     }
 }
 
@@ -227,9 +230,10 @@ impl Requests {
         fn texts<T: ToString>(all: &[T]) -> Vec<String> {
             all.iter().map(T::to_string).collect()
         }
-        let files = self.files.iter().map(|(path, access)| match access {
-            Access::Read => path.clone(),
-            Access::ReadWrite => format!("{path} (to write)"),
+        let files = self.files.iter().map(|(path, access)| match *access {
+            Access::VIEW => path.clone(),
+            Access::ALL => format!("{path} (to write)"),
+            some => format!("{path} ({some})"),
         });
         vec![
             ("send", texts(&self.send)),

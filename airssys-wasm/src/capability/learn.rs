@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::access::{Access, parse_path};
 use super::given::Mark;
 use super::grant::{Grants, Requests};
 use super::kind::Kind;
@@ -55,8 +56,9 @@ fn smallest(requests: &Requests, before: &Grants, seen: &[(Kind, Box<str>)]) -> 
         }
     }
     for (guest, file) in &before.files {
-        if is_seen(Kind::Files, guest) {
-            grants.files.insert(guest.clone(), super::FileGrant { mark: Mark::default(), ..file.clone() });
+        let there = requests.files.get(guest).map_or(Access::NONE, |wanted| *wanted & file.now());
+        if let Some(access) = needed(seen, guest, there) {
+            grants.files.insert(guest.clone(), super::FileGrant { access, ..file.anew() });
         }
     }
     for (name, program) in &before.processes {
@@ -92,7 +94,7 @@ fn smallest(requests: &Requests, before: &Grants, seen: &[(Kind, Box<str>)]) -> 
     }
     let mut lines = 0;
     for kind in Kind::ALL {
-        for line in policy.grants.under(kind).lines() {
+        for line in policy.grants.under(kind).parts() {
             let by_it = decided.remove(&line.mark.id()).unwrap_or_default();
             line.mark.revoke();
             if by_it.iter().any(|(kind, target)| policy.by(*kind, target).is_none()) {
@@ -113,6 +115,17 @@ fn smallest(requests: &Requests, before: &Grants, seen: &[(Kind, Box<str>)]) -> 
     }
     let operations = seen.len() - beyond.len();
     Smallest { grants, lacking, let_through: Vec::new(), operations, lines, beyond, is_full: false }
+}
+
+/// The rights that were used of a folder, of those that there are; none where nobody did anything in it. Who only
+/// looked at something needs one of them: the one to list, if possible.
+fn needed(seen: &[(Kind, Box<str>)], guest: &str, there: Access) -> Option<Access> {
+    let in_it = seen.iter().filter(|(kind, _)| *kind == Kind::Files).map(|(_, target)| parse_path(target));
+    let used = in_it.filter(|(_, folder)| *folder == guest).map(|(right, _)| right).reduce(|all, right| all | right)?;
+    if !used.is_empty() {
+        return Some(used);
+    }
+    if there.contains(Access::LIST) { Some(Access::LIST) } else { there.each().next() }
 }
 
 /// The targets as rules: those of which many differ in their last segment alone, as one.
@@ -141,7 +154,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Grants, Kind, MANY, Policy, Requests, Smallest, smallest};
+    use super::super::grant::FileGrant;
+    use super::{Access, Grants, Kind, MANY, Policy, Requests, Smallest, smallest};
 
     fn seen(all: &[(&str, &str)]) -> Vec<(Kind, Box<str>)> {
         all.iter().map(|(kind, target)| (kind.parse().unwrap(), (*target).into())).collect()
@@ -161,7 +175,14 @@ mod tests {
         ] {
             assert!(requests.add(kind, text));
         }
+        requests.files = ["/c", "/d"].map(|folder| (folder.into(), Access::ALL)).into();
         requests
+    }
+
+    /// Two folders, since nobody can say where one is but the operator.
+    fn folders() -> Grants {
+        let files = ["/c", "/d"].map(|folder| (folder.into(), FileGrant::new("/tmp", Access::ALL))).into();
+        Grants { files, ..Grants::default() }
     }
 
     fn texts(learned: &Smallest) -> Vec<String> {
@@ -206,6 +227,22 @@ mod tests {
     }
 
     #[test]
+    fn of_a_folder_the_rights_are_learned_that_were_used() {
+        for (used, learned) in [
+            (&["read /d", "list /d"][..], Some(Access::VIEW)),
+            (&["create /d", "write /d"], Some(Access::CREATE | Access::WRITE)),
+            (&["inspect /d", "delete /d"], Some(Access::DELETE)),
+            (&["inspect /d"], Some(Access::LIST)),
+            (&["read /c"], None),
+        ] {
+            let all: Vec<(&str, &str)> = used.iter().map(|target| ("files", *target)).collect();
+            let found = smallest(&everything(), &folders(), &seen(&all));
+            assert_eq!(found.grants.files.get("/d").map(|file| file.access), learned, "{used:?}");
+            assert_eq!((found.operations, found.beyond.len()), (all.len(), 0), "{used:?}");
+        }
+    }
+
+    #[test]
     fn what_the_release_does_not_ask_for_is_told() {
         let learned = smallest(&Requests::default(), &Grants::default(), &seen(&[("send", "a"), ("publish", "t")]));
         assert_eq!(
@@ -222,6 +259,7 @@ mod tests {
             (Just(Kind::Subscribe), "(a|b)(/(a|b|\\*)){0,2}"),
             (Just(Kind::Sockets), "10\\.0\\.0\\.[1-3]:[1-3]"),
             (Just(Kind::Http), "(GET|POST) https://(a|b)\\.example/[a-l]"),
+            (Just(Kind::Files), "(read|write|create|delete|list|inspect) /[cd]"),
         ]
         .prop_map(|(kind, target)| (kind, target.into()))
     }
@@ -231,7 +269,7 @@ mod tests {
         #[test]
         fn what_is_learned_is_enough_and_minimal(seen in proptest::collection::btree_set(operation(), 0..40)) {
             let seen: Vec<_> = seen.into_iter().collect();
-            let learned = smallest(&everything(), &Grants::default(), &seen);
+            let learned = smallest(&everything(), &folders(), &seen);
             prop_assert!(learned.beyond.is_empty(), "{:?}", learned.beyond);
             let allowed = |grants: &Grants| {
                 let policy = Policy::new(everything(), grants.clone());
@@ -240,7 +278,7 @@ mod tests {
             prop_assert_eq!(allowed(&learned.grants), seen.len());
             let mut lines = 0;
             for kind in Kind::ALL {
-                for line in learned.grants.under(kind).lines() {
+                for line in learned.grants.under(kind).parts() {
                     lines += 1;
                     let mut fewer = learned.grants.clone();
                     fewer.under_mut(kind).take_out(&line.text());
@@ -267,7 +305,7 @@ mod tests {
             };
             let is = allows(&requests, &grants);
             let all = everything();
-            let mut all_given = Grants::default();
+            let mut all_given = folders();
             for (of, text) in [(Kind::Send, "**"), (Kind::Call, "**"), (Kind::Publish, "**"), (Kind::Subscribe, "**"),
                 (Kind::Spawn, "**"), (Kind::Sockets, "*:*"), (Kind::Http, "* https://**:*/**")] {
                 all_given.under_mut(of).add(text).unwrap();

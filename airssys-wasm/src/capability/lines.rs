@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use super::access::{parse_right, right_text};
 use super::given::{Given, Mark, with_until};
 use super::grant::{FileGrant, Grants};
 use super::kind::{Kind, NoLine};
@@ -33,6 +34,11 @@ impl Line {
 pub(crate) trait Lines {
     /// Those that are granted now.
     fn lines(&self) -> Vec<Line>;
+
+    /// The same in the smallest parts that can be taken away: of a folder each right.
+    fn parts(&self) -> Vec<Line> {
+        self.lines()
+    }
 
     /// The one that says the same as `text`.
     fn find(&self, text: &str) -> Result<Option<Mark>, NoLine>;
@@ -88,21 +94,57 @@ impl<T: FromStr<Err: Display> + Display + PartialEq> Lines for Vec<Given<T>> {
 
 impl Lines for BTreeMap<String, FileGrant> {
     fn lines(&self) -> Vec<Line> {
-        let there = self.iter().filter(|(_, file)| !file.mark.is_revoked());
+        let there = self.iter().filter(|(_, file)| !file.now().is_empty());
         there.map(|(guest, file)| Line { what: guest.clone(), until: file.until, mark: file.mark.clone() }).collect()
     }
 
-    fn find(&self, text: &str) -> Result<Option<Mark>, NoLine> {
-        Ok(self.get(text).map(|file| file.mark.clone()).filter(|mark| !mark.is_revoked()))
+    fn parts(&self) -> Vec<Line> {
+        let of = |(guest, file): (&String, &FileGrant)| {
+            let right = |right| {
+                let mark = file.rights.of(right)?.clone();
+                Some(Line { what: right_text(right, guest), until: None, mark })
+            };
+            file.now().each().filter_map(right).collect::<Vec<_>>()
+        };
+        self.iter().flat_map(of).collect()
     }
 
+    fn find(&self, text: &str) -> Result<Option<Mark>, NoLine> {
+        if let Some(file) = self.get(text) {
+            return Ok(Some(file.mark.clone()).filter(|_| !file.now().is_empty()));
+        }
+        let Some((right, folder)) = parse_right(text) else { return Ok(None) };
+        let file = self.get(folder).filter(|file| file.now().contains(right));
+        Ok(file.and_then(|file| file.rights.of(right)).cloned())
+    }
+
+    /// One right more of a folder that is granted.
     fn add(&mut self, text: &str) -> Result<bool, NoLine> {
-        let why = format!("a folder such as {text:?} is granted with its place in the host, in the topology");
-        Err(NoLine::Text(why))
+        let of = parse_right(text);
+        let file = of.and_then(|(_, folder)| self.get_mut(folder)).filter(|file| !file.mark.is_revoked());
+        let Some(((right, _), file)) = of.zip(file) else {
+            let why = format!("a folder such as {text:?} is granted with its place in the host, in the topology");
+            return Err(NoLine::Text(why));
+        };
+        if file.now().contains(right) {
+            return Ok(false);
+        }
+        file.access = file.now() | right;
+        file.rights.renew(right);
+        Ok(true)
     }
 
     fn take_out(&mut self, text: &str) {
-        self.retain(|guest, file| guest != text && !file.mark.is_revoked());
+        if !self.contains_key(text)
+            && let Some((right, folder)) = parse_right(text)
+            && let Some(file) = self.get_mut(folder)
+        {
+            file.access = file.access - right;
+        }
+        self.retain(|guest, file| {
+            file.access = file.now();
+            guest != text && !file.access.is_empty()
+        });
     }
 
     fn each_mark(&mut self, with: &mut dyn FnMut(&str, &mut Mark)) {
@@ -180,6 +222,11 @@ impl Grants {
                 }
             });
         }
+        for (guest, file) in &mut self.files {
+            if let Some(same) = before.files.get(guest).filter(|same| same.until == file.until) {
+                file.rights.follow(&same.rights);
+            }
+        }
     }
 
     /// Adds what these give besides; where both give a folder or a variable and not the same, which.
@@ -208,8 +255,7 @@ impl Grants {
             }
         }
         for (guest, file) in &more.files {
-            let there =
-                self.files.entry(guest.clone()).or_insert_with(|| FileGrant { mark: Mark::default(), ..file.clone() });
+            let there = self.files.entry(guest.clone()).or_insert_with(|| file.anew());
             if there != file {
                 return Err(format!("the folder {guest:?} in one way"));
             }

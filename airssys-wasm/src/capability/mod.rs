@@ -4,10 +4,12 @@
 //! allowed. Everything here is a pure decision: no I/O, no clock, no async. What cannot be parsed is an error, never an
 //! allowance.
 
+mod access;
 pub(crate) mod asked;
 mod baseline;
 mod compiled;
 mod decision;
+mod folder;
 pub(crate) mod given;
 mod grant;
 mod http;
@@ -24,11 +26,13 @@ pub(crate) mod tally;
 mod topics;
 pub(crate) mod why;
 
+pub(crate) use access::Access;
 pub(crate) use baseline::{Baseline, Clocks, Randomness};
 pub use decision::Decision;
+pub(crate) use folder::FolderRights;
 pub(crate) use given::{Given, Mark};
 pub use grant::Requests;
-pub(crate) use grant::{Access, FileGrant, FolderHandle, Grants};
+pub(crate) use grant::{FileGrant, FolderHandle, Grants};
 pub(crate) use http::{Host, HttpTarget, Near};
 pub(crate) use kind::Kind;
 pub(crate) use pattern::{Pattern, PatternError};

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::asked::parse_path;
+use super::access::{Access, parse_path};
 use super::compiled::Compiled;
 use super::given::{Given, Mark, in_force};
-use super::grant::{Access, FileGrant, Grants, Requests, SocketAddress};
+use super::grant::{FileGrant, Grants, Requests, SocketAddress};
 use super::http::{HttpPattern, HttpTarget, Near};
 use super::kind::Kind;
 use super::process::{ProcessGrant, parse_start};
@@ -51,7 +51,7 @@ impl Policy {
             && sockets.is_empty()
             && http.is_empty()
             && processes.is_empty()
-            && files.values().all(|file| file.access == Access::Read)
+            && !files.values().any(|file| file.access.changes())
         {
             return None;
         }
@@ -60,7 +60,7 @@ impl Policy {
         policy.grants.http.clear();
         policy.grants.processes.clear();
         policy.grants.tally.within();
-        policy.grants.files.values_mut().for_each(|file| file.access = Access::Read);
+        policy.grants.files.values_mut().for_each(|file| file.access = file.access & Access::VIEW);
         Some(policy)
     }
 
@@ -117,10 +117,8 @@ impl Policy {
             Kind::Call if target.contains('#') => self.compiled.given(kind, target),
             Kind::Call => self.compiled.decide(kind, target),
             Kind::Files => {
-                let (access, folder) = parse_path(target);
-                let wanted = self.requests.files.get(folder)?;
-                let given = self.grants.files.get(folder).filter(|given| !given.mark.is_revoked())?;
-                (given.access.min(*wanted) >= access).then_some(&given.mark)
+                let (right, folder) = parse_path(target);
+                self.grants.files.get(folder)?.by(right, *self.requests.files.get(folder)?)
             }
             Kind::Environment => {
                 let mut all = self.variables().filter(|(name, _)| *name == target);
@@ -175,15 +173,12 @@ impl Policy {
         Denied { who: who.to_owned(), operation, target: target.to_owned(), missing }
     }
 
-    /// The folders that are requested and granted, each with the smaller access of the two.
+    /// The folders of which something is requested and granted, each with the rights that are both.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, FileGrant)> {
         self.requests.files.iter().filter_map(|(guest, wanted)| {
             let given = self.grants.files.get(guest)?;
-            if given.mark.is_revoked() {
-                return None;
-            }
-            let access: Access = (*wanted).min(given.access);
-            Some((guest.as_str(), FileGrant { access, ..given.clone() }))
+            let access = *wanted & given.now();
+            (!access.is_empty()).then(|| (guest.as_str(), FileGrant { access, ..given.clone() }))
         })
     }
 
@@ -197,17 +192,6 @@ impl Policy {
         let all = self.grants.environment.iter().filter(move |(_, given)| is_there(given));
         let all = all.filter(|(name, _)| self.requests.environment.contains(name));
         all.map(|(name, given)| (name.as_str(), given))
-    }
-
-    /// Notes that a guest asks for its folders: all of them at once, so nobody knows which one was wanted.
-    pub(crate) fn note_folders(&self) {
-        let asked_for = self.grants.files.iter().filter(|(guest, _)| self.requests.files.contains_key(*guest));
-        for (guest, given) in asked_for.filter(|(_, given)| !given.mark.is_revoked()) {
-            given.mark.note_use();
-            if let Some(tally) = self.grants.tally.of(Kind::Files) {
-                let _granted = tally.lets(Kind::Files, guest, true);
-            }
-        }
     }
 
     /// Notes that the environment is read: all of it at once, so nobody knows which variable was wanted.
@@ -442,22 +426,22 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_gets_the_smaller_access_of_the_two() {
+    fn a_folder_gets_the_rights_that_both_name() {
         let requests = Requests {
             files: BTreeMap::from([
-                ("/in".into(), Access::Read),
-                ("/out".into(), Access::ReadWrite),
-                ("/else".into(), Access::Read),
+                ("/in".into(), Access::VIEW),
+                ("/out".into(), Access::ALL),
+                ("/else".into(), Access::VIEW),
             ]),
             ..Requests::default()
         };
         let given = |access| FileGrant::new("h", access);
         let grants = Grants {
-            files: BTreeMap::from([("/in".into(), given(Access::ReadWrite)), ("/out".into(), given(Access::Read))]),
+            files: BTreeMap::from([("/in".into(), given(Access::ALL)), ("/out".into(), given(Access::VIEW))]),
             ..Grants::default()
         };
         let policy = Policy::new(requests, grants);
         let files: Vec<_> = policy.files().map(|(guest, grant)| (guest, grant.access)).collect();
-        assert_eq!(files, [("/in", Access::Read), ("/out", Access::Read)]);
+        assert_eq!(files, [("/in", Access::VIEW), ("/out", Access::VIEW)]);
     }
 }

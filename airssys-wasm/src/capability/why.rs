@@ -18,7 +18,7 @@ pub struct Why {
 
 impl Policy {
     /// What becomes of an operation, by the kind of its grants, with a target: an address, a topic, a path of the
-    /// guest's (`/data/x`, to read, or `write /data/x`), a variable, `IP:PORT`, `GET https://host/path`.
+    /// guest's (`/data/x`, to read, or `write /data/x` and so on), a variable, `IP:PORT`, `GET https://host/path`.
     pub(crate) fn why(&self, who: &str, kind: Kind, target: &str) -> Result<Why, NoLine> {
         let (requested, granted) = self.requests.beside(kind, &self.grants).lines(target)?;
         let itself = kind.is_free_to_oneself() && target == who;
@@ -34,7 +34,8 @@ mod tests {
 
     use std::collections::BTreeMap;
 
-    use super::super::grant::{Access, FileGrant, Grants, Requests};
+    use super::super::access::Access;
+    use super::super::grant::{FileGrant, Grants, Requests};
     use super::Policy;
 
     fn policy() -> Policy {
@@ -42,7 +43,7 @@ mod tests {
             call: vec!["**".parse().unwrap()],
             http: vec!["* https://a/**".parse().unwrap()],
             sockets: vec!["*:*".parse().unwrap()],
-            files: BTreeMap::from([("/data".into(), Access::ReadWrite)]),
+            files: BTreeMap::from([("/data".into(), Access::ALL)]),
             environment: vec!["TZ".into()],
             ..Requests::default()
         };
@@ -50,7 +51,7 @@ mod tests {
             call: vec!["pricing".parse().unwrap(), "carts/*".parse().unwrap()],
             http: vec!["GET https://a/v1/**".parse().unwrap()],
             sockets: vec!["10.0.0.1:*".parse().unwrap()],
-            files: BTreeMap::from([("/data".into(), FileGrant::new("/tmp", Access::Read))]),
+            files: BTreeMap::from([("/data".into(), FileGrant::new("/tmp", Access::VIEW))]),
             environment: BTreeMap::from([("TZ".into(), "UTC".into())]),
             send: vec!["pricing".parse().unwrap()],
             ..Grants::default()
@@ -72,6 +73,8 @@ mod tests {
             ("sockets", "10.0.0.2:80", None, Some("no grant")),
             ("files", "/data/a", Some("/data"), None),
             ("files", "write /data/a", None, Some("no grant")),
+            ("files", "delete /data/a", None, Some("no grant")),
+            ("files", "list /data", Some("/data"), None),
             ("files", "/data/../etc", None, Some("not requested")),
             ("environment", "TZ", Some("TZ"), None),
             ("environment", "HOME", None, Some("not requested")),

@@ -63,7 +63,7 @@ fn enough(requests: &Requests, grants: &Grants, itself: &str) -> Grants {
     }
     for (folder, access) in &requests.files {
         match all.files.get_mut(folder) {
-            Some(grant) => grant.access = grant.access.max(*access),
+            Some(grant) => grant.access = grant.access | *access,
             None => drop(all.files.insert(folder.clone(), FileGrant::new("/HOST-FOLDER", *access))),
         }
     }

@@ -15,7 +15,6 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 use super::output::{GuestOutput, Lines};
 use super::stdio::{Input, Output, Stdio};
 use super::time;
-use crate::capability::Access;
 use crate::error::Crash;
 use crate::operation::Operation;
 use crate::turn::passing::Question;
@@ -118,10 +117,8 @@ async fn let_on(asked: Question) -> bool {
 fn with_folders(identity: &Arc<Identity>, time: Time, stdio: Option<&Arc<Stdio>>) -> Result<WasiCtx, Crash> {
     let mut wasi = builder(identity, time, stdio);
     for (guest, grant) in identity.terms.policy.files() {
-        let permissions = match grant.access {
-            Access::Read => FsPerms::ReadOnly,
-            Access::ReadWrite => FsPerms::ReadWrite,
-        };
+        // What is more narrow than that is asked at the door.
+        let permissions = if grant.access.changes() { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
         // By the handle: at the path there may be another folder by now.
         let cannot = |why: String| Crash::Host {
             detail: format!("cannot open the granted folder {}: {why}", grant.host.display()),

@@ -4,14 +4,15 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, getrlimit};
 
 use super::places::Place;
+use crate::beneath;
 use crate::quota::Folder;
 
 /// What a program may take.
@@ -42,15 +43,10 @@ impl Workplace {
     /// Opens it.
     pub(super) fn open(&self) -> io::Result<OwnedFd> {
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let opened = match self {
-            Self::At(path) => openat2(CWD, path, how, Mode::empty(), ResolveFlags::empty()),
-            Self::Within(folder, rest) => {
-                let rest = if rest.as_os_str().is_empty() { Path::new(".") } else { rest.as_path() };
-                let within = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-                openat2(&folder.handle, rest, how, Mode::empty(), within)
-            }
-        };
-        Ok(opened?)
+        match self {
+            Self::At(path) => Ok(openat(CWD, path, how, Mode::empty())?),
+            Self::Within(folder, rest) => beneath::open(&folder.handle, rest, how, Mode::empty()),
+        }
     }
 }
 

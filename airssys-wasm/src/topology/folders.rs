@@ -242,7 +242,7 @@ pub(crate) fn check_release<'a>(
     let resolved: Vec<ResolvedPath> =
         read.iter().filter_map(|path| nearest(path)).map(|(resolved, _)| resolved).collect();
     for node in services {
-        for (granted, _, held) in grants(node).filter(|(_, access, _)| *access == Access::ReadWrite) {
+        for (granted, _, held) in grants(node).filter(|(_, access, _)| access.changes()) {
             let found = match held.0.as_ref() {
                 Some(held) => fstat(&held.handle),
                 None => statat(CWD, &granted.host, AtFlags::empty()),
@@ -286,7 +286,7 @@ fn open(
         source: errno.into(),
     };
     let mut writable: HashMap<Id, GrantedFolder> = HashMap::new();
-    for (granted, _) in all.iter().filter(|(_, access)| *access == Access::ReadWrite) {
+    for (granted, _) in all.iter().filter(|(_, access)| access.changes()) {
         // By a way that a guest may have changed it is a folder more in which no link is followed.
         let found = match folders.get(granted).and_then(|held| held.0.as_ref()) {
             Some(held) => fstat(&held.handle),
@@ -315,7 +315,7 @@ fn open(
         };
         for (guarded, place) in &stands_on {
             let Some(place) = place else { continue };
-            if guarded.readable && *access == Access::Read {
+            if guarded.readable && !access.changes() {
                 continue;
             }
             let holds = place.steps.iter().any(|step| step.id == resolved.id());

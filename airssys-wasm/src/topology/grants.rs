@@ -109,8 +109,8 @@ fn file_grant(source: &Source, guest: &str, file: &written::File) -> Result<File
         let what = format!("the granted folder {} is not there", host.display());
         return Err(source.error(&file.host.span(), what, "make it, or leave the grant out"));
     }
-    let access = file.access.unwrap_or(Access::Read);
-    if access == Access::ReadWrite && lies_in(&source.path, &host) {
+    let access = file.access.unwrap_or(Access::VIEW);
+    if access.changes() && lies_in(&source.path, &host) {
         let what = format!("the granted folder {} may be written to, and this file lies in it", host.display());
         let hint = "who can write this file can grant itself anything: grant a folder that does not hold it";
         return Err(source.error(&file.host.span(), what, hint));
@@ -121,7 +121,7 @@ fn file_grant(source: &Source, guest: &str, file: &written::File) -> Result<File
         grant.until = Some(end.map_err(|why| source.error(&until.span(), why, ""))?);
     }
     if let Some(max) = &file.max {
-        if access == Access::Read {
+        if !access.changes() {
             let what = format!("the grant of {guest:?} has a `max`, and the folder may only be read");
             return Err(source.error(&max.span(), what, "leave it out, or write `access = \"read-write\"`"));
         }
@@ -137,7 +137,7 @@ fn check_own_programs(
     files: &BTreeMap<String, FileGrant>,
     processes: &BTreeMap<String, ProcessGrant>,
 ) -> Result<(), ConfigError> {
-    let written = || files.values().filter(|file| file.access == Access::ReadWrite);
+    let written = || files.values().filter(|file| file.access.changes());
     for (name, process) in asked.processes.iter().flatten() {
         let program = processes.get(name).map(|granted| granted.program.as_path()).unwrap_or(Path::new(""));
         if let Some(folder) = written().find(|file| lies_in(program, &file.host)) {

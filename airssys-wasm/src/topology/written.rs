@@ -203,9 +203,10 @@ schema! {
     of FileGrant, written File {
         /// the host's folder
         host: Spanned<PathBuf> => host, needed "required";
-        /// `read` or `read-write`
+        /// `read` (to read and to list), `read-write`, or a list of `read`, `write`, `create`, `delete` and `list`,
+        /// each [by itself](topology.md#rights-in-a-folder)
         access: Access => access, default "`\"read\"`";
-        /// what may be in the folder for a guest to write more; with `read-write` only
+        /// what may be in the folder for a guest to write more; only where something may be changed
         max: Spanned<Bytes> => max_bytes, in NODE_BYTES..=1 << 50;
         /// until when it is granted, such as `2027-01-01T00:00:00Z`
         until: Spanned<String> => until, default "for good";
@@ -346,7 +347,7 @@ impl Written<Option<SystemTime>> for String {
 }
 
 impl Written<Self> for Access {
-    const KIND: &'static str = "word";
+    const KIND: &'static str = "word or list";
 
     fn put(&self, field: &mut Self) {
         *field = *self;
@@ -367,7 +368,7 @@ impl Written<BTreeMap<String, FileGrant>> for BTreeMap<String, File> {
         let granted = |file: &FileGrant| {
             let mut table = file.table();
             // Nobody writes there, so there is nothing to bound.
-            table.retain(|key, _| key != "max" || file.access == Access::ReadWrite);
+            table.retain(|key, _| key != "max" || file.access.changes());
             Value::from(table)
         };
         Some(field.iter().map(|(guest, file)| (guest.clone(), granted(file))).collect::<Table>().into())

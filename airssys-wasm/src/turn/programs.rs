@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Identity;
 use super::passing::Question;
-use crate::capability::{Mark, ProcessGrant};
+use crate::capability::{Access, Mark, ProcessGrant};
 use crate::error::{CallError, SendError};
 use crate::limits::{REASON_BYTES, cut};
 use crate::message::Answer;
@@ -146,6 +146,13 @@ impl Identity {
             if let (Some(rest), Some(held), true) = (wanted.strip_prefix(&*folder), &file.held.0, is_nearer) {
                 found = Some((folder.len(), Workplace::Within(Arc::clone(held), rest.iter().collect())));
             }
+        }
+        if let Some((depth, _)) = found {
+            let is_it = |guest: &&str| wanted.strip_prefix(&*steps(guest)).is_some() && steps(guest).len() == depth;
+            let guest = self.terms.policy.files().map(|(guest, _)| guest).find(is_it);
+            // Nothing of it is read or written by that: it is looked at.
+            let _is_let =
+                guest.and_then(|guest| self.terms.policy.folder(guest)).is_some_and(|it| it.lets(Access::NONE));
         }
         found.map(|(_, place)| place).ok_or_else(|| format!("its working folder {asked:?} is in no granted folder"))
     }

@@ -203,9 +203,9 @@ fn a_request_says_how_much_of_it_is_granted() {
     let requests = Requests {
         send: patterns(&["a", "b/**", "c/*"]),
         files: BTreeMap::from([
-            ("/in".into(), Access::Read),
-            ("/out".into(), Access::ReadWrite),
-            ("/no".into(), Access::Read),
+            ("/in".into(), Access::VIEW),
+            ("/out".into(), Access::ALL),
+            ("/no".into(), Access::VIEW),
         ]),
         environment: vec!["SET".into(), "UNSET".into()],
         sockets: vec!["10.0.0.1:80".parse().unwrap(), "*:443".parse().unwrap(), "10.0.0.2:1".parse().unwrap()],
@@ -216,7 +216,7 @@ fn a_request_says_how_much_of_it_is_granted() {
     let grants = Grants {
         send: patterns(&["a", "b/x"]),
         call: patterns(&["c/*"]),
-        files: BTreeMap::from([("/in".into(), folder(Access::ReadWrite)), ("/out".into(), folder(Access::Read))]),
+        files: BTreeMap::from([("/in".into(), folder(Access::ALL)), ("/out".into(), folder(Access::VIEW))]),
         environment: BTreeMap::from([("SET".into(), "1".into())]),
         sockets: vec!["*:80".parse().unwrap(), "10.0.0.1:443".parse().unwrap()],
         http: ["GET https://a/**", "GET https://c.b/**"].map(|text| text.parse().unwrap()).into(),

@@ -49,11 +49,11 @@ impl Guest {
         let looked = self.turn.asks(Operation::FileOpen, Operations::FILES, Arc::default);
         let name = looked.and_then(|_| self.real_name(at, &folder, opened)).filter(|name| *name != asked);
         let Some(name) = name else {
-            self.names.opened(opened, asked.into());
+            self.names.opened(at, opened, asked.into());
             return None;
         };
         let name: Arc<str> = name.into();
-        self.names.opened(opened, Arc::clone(&name));
+        self.names.opened(at, opened, Arc::clone(&name));
         self.turn.asks(Operation::FileOpen, needs, || name)
     }
 

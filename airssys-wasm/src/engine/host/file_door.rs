@@ -1,7 +1,9 @@
 //! `wasi:filesystem` at the door: what a guest does with files and folders passes the layers, and is done by
 //! [`super::files`] then. What is only asked of an open file for itself, its flags and its type, does not.
 //!
-//! Where no layer applies to files, each function costs one test of a set more than the one behind it.
+//! What is granted is asked of the handle before that: see [`super::file_rights`].
+//!
+//! Where no layer applies to files, each function costs a look-up and one test of a set more than the one behind it.
 
 use bytes::Bytes;
 use wasmtime::component::{HasData, Resource};
@@ -13,7 +15,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::file_passing::{PassingReader, PassingWriter};
+use super::file_rights::{Opening, Refused};
 use super::passed::{answered, settle};
+use crate::capability::Access;
 use crate::engine::guest::Guest;
 use crate::operation::{Operation, Operations};
 
@@ -55,19 +59,20 @@ macro_rules! through {
     }};
 }
 
-/// What is done with something that is open.
+/// What is done with something that is open, where it is let by this right.
 macro_rules! of_open {
-    ($door:ident, $operation:ident, $of:ident . $function:ident ( $($argument:expr),* )) => {
+    ($door:ident, $right:ident, $operation:ident, $of:ident . $function:ident ( $($argument:expr),* )) => {{
+        $door.0.needs(Access::$right, Operation::$operation, &$of, "").map_err(refused)?;
         match $door.0.asks_of(Operation::$operation, &$of) {
             None => $door.0.$function($of, $($argument),*).await,
             Some(asked) => through!(asked, $door.0.$function(again(&$of), $($argument),*).await),
         }
-    };
+    }};
 }
 
 /// What is done with a path in a folder. The strings are cloned, for what may be done again or denied.
 macro_rules! at_path {
-    ($door:ident, $asked:expr, $operation:ident, $at:ident, $path:ident, $function:ident ( $($argument:expr),* )) => {
+    ($door:ident, $asked:expr => $operation:ident, $at:ident, $path:ident, $function:ident ( $($argument:expr),* )) => {
         match $asked {
             None => {
                 let done = $door.0.$function(again(&$at), $($argument),*).await;
@@ -79,15 +84,21 @@ macro_rules! at_path {
             }),
         }
     };
-    ($door:ident, $operation:ident, $at:ident, $path:ident, $function:ident ( $($argument:expr),* )) => {{
+    ($door:ident, $right:ident, $operation:ident, $at:ident, $path:ident, $function:ident ( $($argument:expr),* )) => {{
         let operation = Operation::$operation;
+        $door.0.needs(Access::$right, operation, &$at, &$path).map_err(refused)?;
         let asked = $door.0.asks_at(operation, operation.into(), &$at, &$path);
-        at_path!($door, asked, $operation, $at, $path, $function($($argument),*))
+        at_path!($door, asked => $operation, $at, $path, $function($($argument),*))
     }};
 }
 
 fn again<T: 'static>(of: &Resource<T>) -> Resource<T> {
     Resource::new_borrow(of.rep())
+}
+
+/// It was told.
+fn refused(_: Refused) -> FsError {
+    ErrorCode::NotPermitted.into()
 }
 
 /// All that opening something so needs.
@@ -103,9 +114,6 @@ pub(in crate::engine) fn needs_to_open(reads: bool, writes: bool, creates: bool)
 pub(in crate::engine) const MOVE: Operations =
     Operations::of(Operation::FileMove).and(Operation::FileRemove).and(Operation::FileCreate);
 
-/// What nothing of the grants allows.
-pub(in crate::engine) const NOT_GRANTED: &str = "no grant of files allows it";
-
 impl FileDoor<'_> {
     #[cfg(feature = "wasi-0-3")]
     pub(in crate::engine) fn guest(&mut self) -> &mut Guest {
@@ -118,11 +126,17 @@ impl FileDoor<'_> {
     }
 
     /// Tells of it where it was denied by what is granted: a layer's rejection is the layer's.
-    fn look<T>(&self, done: FsResult<T>, operation: Operation, at: &Resource<Descriptor>, path: &str) -> FsResult<T> {
+    fn look<T>(
+        &mut self,
+        done: FsResult<T>,
+        operation: Operation,
+        at: &Resource<Descriptor>,
+        path: &str,
+    ) -> FsResult<T> {
         if let Err(error) = &done
             && let Some(ErrorCode::NotPermitted) = error.downcast_ref()
         {
-            self.0.turn.identity.denied(operation, &*self.0.name_at(at, path), NOT_GRANTED);
+            self.0.tell_denied(operation, at, path);
         }
         done
     }
@@ -149,16 +163,21 @@ impl HostDescriptor for FileDoor<'_> {
     ) -> FsResult<Resource<Descriptor>> {
         let reads = with.contains(DescriptorFlags::READ);
         let writes = with.contains(DescriptorFlags::WRITE) || open.contains(OpenFlags::TRUNCATE);
-        let needs = needs_to_open(reads, writes, open.contains(OpenFlags::CREATE));
+        let creates = open.contains(OpenFlags::CREATE);
+        let opening = Opening { reads, writes, creates, is_exclusive: open.contains(OpenFlags::EXCLUSIVE) };
+        let making = self.0.needs_to_open(opening, &at, &path).map_err(refused)?;
+        let needs = needs_to_open(reads, writes, creates);
         let asked = self.0.asks_at(Operation::FileOpen, needs, &at, &path);
         // Where it is asked about, it is emptied when it is known what was opened.
         let empties = asked.is_some() && open.contains(OpenFlags::TRUNCATE);
         let open = if empties { open & !OpenFlags::TRUNCATE } else { open };
-        let opened = at_path!(self, asked, FileOpen, at, path, open_at(flags, path.clone(), open, with))?;
+        let opened = at_path!(self, asked => FileOpen, at, path, open_made(making, flags, path.clone(), open, with))?;
         let file = again(&opened);
-        let looked: FsResult<()> = match self.0.opened(at.rep(), &path, needs, &opened) {
-            Some(asked) => through!(asked, self.empty(empties, &file).await),
-            None => self.empty(empties, &file).await,
+        let had = self.0.needs_to_have(opening, at.rep(), &path, &opened).map_err(refused);
+        let looked: FsResult<()> = match (had, self.0.opened(at.rep(), &path, needs, &opened)) {
+            (Err(refused), _) => Err(refused),
+            (Ok(()), Some(asked)) => through!(asked, self.empty(empties, &file).await),
+            (Ok(()), None) => self.empty(empties, &file).await,
         };
         if let Err(error) = looked {
             HostDescriptor::drop(self.0, opened).map_err(FsError::trap)?;
@@ -168,10 +187,11 @@ impl HostDescriptor for FileDoor<'_> {
     }
 
     async fn read_directory(&mut self, folder: Resource<Descriptor>) -> FsResult<Resource<DirectoryEntryStream>> {
-        of_open!(self, FileList, folder.read_directory())
+        of_open!(self, LIST, FileList, folder.read_directory())
     }
 
     fn read_via_stream(&mut self, file: Resource<Descriptor>, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
+        self.0.needs(Access::READ, Operation::FileRead, &file, "").map_err(refused)?;
         let asked = self.0.asks_of(Operation::FileRead, &file);
         let stream = self.0.read_via_stream(file, offset)?;
         if let Some(asked) = asked {
@@ -185,6 +205,7 @@ impl HostDescriptor for FileDoor<'_> {
         file: Resource<Descriptor>,
         offset: Filesize,
     ) -> FsResult<Resource<DynOutputStream>> {
+        self.0.needs(Access::WRITE, Operation::FileWrite, &file, "").map_err(refused)?;
         let asked = self.0.asks_of(Operation::FileWrite, &file);
         let stream = self.0.write_via_stream(file, offset)?;
         if let Some(asked) = asked {
@@ -194,6 +215,7 @@ impl HostDescriptor for FileDoor<'_> {
     }
 
     fn append_via_stream(&mut self, file: Resource<Descriptor>) -> FsResult<Resource<DynOutputStream>> {
+        self.0.needs(Access::WRITE, Operation::FileWrite, &file, "").map_err(refused)?;
         let asked = self.0.asks_of(Operation::FileWrite, &file);
         let stream = self.0.append_via_stream(file)?;
         if let Some(asked) = asked {
@@ -225,7 +247,7 @@ impl HostDescriptor for FileDoor<'_> {
     }
 
     async fn set_size(&mut self, file: Resource<Descriptor>, size: Filesize) -> FsResult<()> {
-        of_open!(self, FileWrite, file.set_size(size))
+        of_open!(self, WRITE, FileWrite, file.set_size(size))
     }
 
     async fn set_times(
@@ -234,7 +256,7 @@ impl HostDescriptor for FileDoor<'_> {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FsResult<()> {
-        of_open!(self, FileWrite, of.set_times(accessed, modified))
+        of_open!(self, WRITE, FileWrite, of.set_times(accessed, modified))
     }
 
     async fn read(
@@ -243,6 +265,7 @@ impl HostDescriptor for FileDoor<'_> {
         length: Filesize,
         offset: Filesize,
     ) -> FsResult<(Vec<u8>, bool)> {
+        self.0.needs(Access::READ, Operation::FileRead, &file, "").map_err(refused)?;
         match self.0.asks_of(Operation::FileRead, &file) {
             None => self.0.read(file, length, offset).await,
             Some(mut asked) => {
@@ -253,6 +276,7 @@ impl HostDescriptor for FileDoor<'_> {
     }
 
     async fn write(&mut self, file: Resource<Descriptor>, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
+        self.0.needs(Access::WRITE, Operation::FileWrite, &file, "").map_err(refused)?;
         match self.0.asks_of(Operation::FileWrite, &file) {
             None => self.0.write(file, bytes, offset).await,
             Some(asked) => {
@@ -266,15 +290,15 @@ impl HostDescriptor for FileDoor<'_> {
     }
 
     async fn create_directory_at(&mut self, at: Resource<Descriptor>, path: String) -> FsResult<()> {
-        at_path!(self, FileCreate, at, path, create_directory_at(path.clone()))
+        at_path!(self, CREATE, FileCreate, at, path, create_directory_at(path.clone()))
     }
 
     async fn stat(&mut self, of: Resource<Descriptor>) -> FsResult<DescriptorStat> {
-        of_open!(self, FileInspect, of.stat())
+        of_open!(self, NONE, FileInspect, of.stat())
     }
 
     async fn stat_at(&mut self, at: Resource<Descriptor>, flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
-        at_path!(self, FileInspect, at, path, stat_at(flags, path.clone()))
+        at_path!(self, NONE, FileInspect, at, path, stat_at(flags, path.clone()))
     }
 
     async fn set_times_at(
@@ -285,7 +309,7 @@ impl HostDescriptor for FileDoor<'_> {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FsResult<()> {
-        at_path!(self, FileWrite, at, path, set_times_at(flags, path.clone(), accessed, modified))
+        at_path!(self, WRITE, FileWrite, at, path, set_times_at(flags, path.clone(), accessed, modified))
     }
 
     async fn link_at(
@@ -296,19 +320,20 @@ impl HostDescriptor for FileDoor<'_> {
         to: Resource<Descriptor>,
         to_path: String,
     ) -> FsResult<()> {
+        self.0.needs_to_link(&at, &path, &to, &to_path).map_err(refused)?;
         let mut asked = self.0.asks_at(Operation::FileCreate, Operation::FileCreate.into(), &to, &to_path);
         if let Some(asked) = &mut asked {
             asked.also = Some(self.0.name_at(&at, &path));
         }
-        at_path!(self, asked, FileCreate, at, path, link_at(flags, path.clone(), again(&to), to_path.clone()))
+        at_path!(self, asked => FileCreate, at, path, link_at(flags, path.clone(), again(&to), to_path.clone()))
     }
 
     async fn readlink_at(&mut self, at: Resource<Descriptor>, path: String) -> FsResult<String> {
-        at_path!(self, FileInspect, at, path, readlink_at(path.clone()))
+        at_path!(self, NONE, FileInspect, at, path, readlink_at(path.clone()))
     }
 
     async fn remove_directory_at(&mut self, at: Resource<Descriptor>, path: String) -> FsResult<()> {
-        at_path!(self, FileRemove, at, path, remove_directory_at(path.clone()))
+        at_path!(self, DELETE, FileRemove, at, path, remove_directory_at(path.clone()))
     }
 
     async fn rename_at(
@@ -318,19 +343,20 @@ impl HostDescriptor for FileDoor<'_> {
         to: Resource<Descriptor>,
         to_path: String,
     ) -> FsResult<()> {
+        let renaming = self.0.needs_to_rename(&at, &path, &to, &to_path).map_err(refused)?;
         let mut asked = self.0.asks_at(Operation::FileMove, MOVE, &at, &path);
         if let Some(asked) = &mut asked {
             asked.also = Some(self.0.name_at(&to, &to_path));
         }
-        at_path!(self, asked, FileMove, at, path, rename_at(path.clone(), again(&to), to_path.clone()))
+        at_path!(self, asked => FileMove, at, path, renamed(renaming, path.clone(), again(&to), to_path.clone()))
     }
 
     async fn symlink_at(&mut self, at: Resource<Descriptor>, says: String, path: String) -> FsResult<()> {
-        at_path!(self, FileCreate, at, path, symlink_at(says.clone(), path.clone()))
+        at_path!(self, CREATE, FileCreate, at, path, symlink_at(says.clone(), path.clone()))
     }
 
     async fn unlink_file_at(&mut self, at: Resource<Descriptor>, path: String) -> FsResult<()> {
-        at_path!(self, FileRemove, at, path, unlink_file_at(path.clone()))
+        at_path!(self, DELETE, FileRemove, at, path, unlink_file_at(path.clone()))
     }
 
     async fn is_same_object(
@@ -342,7 +368,7 @@ impl HostDescriptor for FileDoor<'_> {
     }
 
     async fn metadata_hash(&mut self, of: Resource<Descriptor>) -> FsResult<MetadataHashValue> {
-        of_open!(self, FileInspect, of.metadata_hash())
+        of_open!(self, NONE, FileInspect, of.metadata_hash())
     }
 
     async fn metadata_hash_at(
@@ -351,7 +377,7 @@ impl HostDescriptor for FileDoor<'_> {
         flags: PathFlags,
         path: String,
     ) -> FsResult<MetadataHashValue> {
-        at_path!(self, FileInspect, at, path, metadata_hash_at(flags, path.clone()))
+        at_path!(self, NONE, FileInspect, at, path, metadata_hash_at(flags, path.clone()))
     }
 
     fn drop(&mut self, of: Resource<Descriptor>) -> wasmtime::Result<()> {

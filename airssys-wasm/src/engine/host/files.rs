@@ -20,7 +20,6 @@ use super::bounded_writer::{BoundedWriter, Position};
 use super::file_streams::{Reader, Writer};
 use super::listings::Listed;
 use super::opening::{Asked, First, Found, Plan};
-use crate::capability::Access;
 use crate::engine::guest::Guest;
 use crate::file_threads::FileThreads;
 use crate::limits::NODE_BYTES;
@@ -58,9 +57,10 @@ macro_rules! with_room {
 impl preopens::Host for Guest {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let folders = self.filesystem().get_directories()?;
-        self.turn.identity.terms.policy.note_folders();
         for (folder, name) in &folders {
-            self.names.granted(folder, name);
+            if let Some(rights) = self.turn.identity.terms.policy.folder(name) {
+                self.names.granted(folder, name, rights);
+            }
             if let Some(quota) = self.granted(name) {
                 self.quotas.insert(folder.rep(), quota);
             }
@@ -377,7 +377,7 @@ impl Guest {
     /// The bound of a folder that is granted under this name, where it may be written to.
     fn granted(&mut self, name: &str) -> Option<Quota> {
         let (_, grant) = self.turn.identity.terms.policy.files().find(|(guest, _)| *guest == name)?;
-        let folder = grant.held.0.as_ref().filter(|_| grant.access == Access::ReadWrite)?;
+        let folder = grant.held.0.as_ref().filter(|_| grant.access.changes())?;
         let (identity, name, most) = (Arc::clone(&self.turn.identity), name.to_owned(), grant.max_bytes);
         Some(Quota::new(Arc::clone(folder), most, Arc::new(move || tell_full(&identity, &name, most))))
     }
@@ -388,7 +388,11 @@ impl Guest {
 
     /// Of two folders, where they are or lie in the same granted one. Between others nothing is moved, as if they were
     /// different file systems: how much that is would have to be counted first.
-    fn quota_of_both(&mut self, one: &Resource<Descriptor>, other: &Resource<Descriptor>) -> FsResult<Option<Quota>> {
+    pub(super) fn quota_of_both(
+        &mut self,
+        one: &Resource<Descriptor>,
+        other: &Resource<Descriptor>,
+    ) -> FsResult<Option<Quota>> {
         match (self.quota(one), self.quota(other)) {
             (Some(one), Some(other)) if !one.is_same(&other) => Err(ErrorCode::CrossDevice.into()),
             (_, other) => Ok(other),

@@ -9,6 +9,7 @@ mod file_asks;
 pub(super) mod file_door;
 pub(super) mod file_names;
 pub(super) mod file_passing;
+pub(super) mod file_rights;
 mod file_streams;
 mod files;
 mod http;

@@ -11,8 +11,11 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p3::filesystem::{FilesystemError, FilesystemResult};
 
+use super::files;
+use crate::capability::Access as GuestAccess;
 use crate::engine::guest::Guest;
-use crate::engine::host::file_door::{FileDoor, FileDoors, MOVE, NOT_GRANTED, needs_to_open};
+use crate::engine::host::file_door::{FileDoor, FileDoors, MOVE, needs_to_open};
+use crate::engine::host::file_rights::{Opening, Refused};
 use crate::engine::host::passed::{Told, answered, settle};
 use crate::operation::{Operation, Operations};
 use crate::turn::passing::Question;
@@ -50,34 +53,36 @@ macro_rules! behind {
     }};
 }
 
-/// What is done with something that is open.
+/// What is done with something that is open, where it is let by this right.
 macro_rules! of_open {
-    ($tasks:ident, $operation:ident, $of:ident . $function:ident ( $($argument:expr),* )) => {
+    ($tasks:ident, $right:ident, $operation:ident, $of:ident . $function:ident ( $($argument:expr),* )) => {{
+        needs($tasks, GuestAccess::$right, Operation::$operation, &$of, "")?;
         match asks_of($tasks, Operation::$operation, &$of) {
             None => behind!($tasks.$function($of $(, $argument)*)),
             Some(asked) => through!(asked, behind!($tasks.$function(again(&$of) $(, $argument)*))),
         }
-    };
+    }};
 }
 
 /// What is done with a path in a folder.
 macro_rules! at_path {
-    ($tasks:ident, $asked:expr, $operation:ident, $at:ident, $path:ident, $function:ident ( $($argument:expr),* )) => {
+    ($tasks:ident, $asked:expr => $operation:ident, $at:ident, $path:ident, $done:expr) => {
         match $asked {
             None => {
-                let done = behind!($tasks.$function(again(&$at) $(, $argument)*));
+                let done = $done;
                 look($tasks, done, Operation::$operation, &$at, &$path)
             }
             Some(asked) => through!(asked, {
-                let done = behind!($tasks.$function(again(&$at) $(, $argument)*));
+                let done = $done;
                 look($tasks, done, Operation::$operation, &$at, &$path)
             }),
         }
     };
-    ($tasks:ident, $operation:ident, $at:ident, $path:ident, $function:ident ( $($argument:expr),* )) => {{
+    ($tasks:ident, $right:ident, $operation:ident, $at:ident, $path:ident, $function:ident ( $($argument:expr),* )) => {{
         let operation = Operation::$operation;
+        needs($tasks, GuestAccess::$right, operation, &$at, &$path)?;
         let asked = asks_at($tasks, operation, operation.into(), &$at, &$path);
-        at_path!($tasks, asked, $operation, $at, $path, $function($($argument),*))
+        at_path!($tasks, asked => $operation, $at, $path, behind!($tasks.$function(again(&$at) $(, $argument)*)))
     }};
 }
 
@@ -122,6 +127,31 @@ fn asks_of_both(
     })
 }
 
+/// Asks for a right in the folder that something is open in.
+fn needs(
+    tasks: &Tasks,
+    right: GuestAccess,
+    operation: Operation,
+    of: &Resource<Descriptor>,
+    path: &str,
+) -> FilesystemResult<()> {
+    with(tasks, |guest| guest.needs(right, operation, of, path)).map_err(refused)
+}
+
+/// It was told.
+fn refused(_: Refused) -> FilesystemError {
+    ErrorCode::NotPermitted.into()
+}
+
+/// The same for what answers with a stream. What is denied by the grants.
+fn lets(store: &mut Store<'_>, right: GuestAccess, operation: Operation, of: &Resource<Descriptor>) -> bool {
+    store.as_context_mut().data_mut().needs(right, operation, of, "").is_ok()
+}
+
+fn not_permitted(store: &mut Store<'_>) -> wasmtime::Result<Ended> {
+    FutureReader::new(store, async { wasmtime::error::Ok(Err(ErrorCode::NotPermitted)) })
+}
+
 /// Empties a file that was opened to be.
 async fn empty(tasks: &Tasks, empties: bool, file: &Resource<Descriptor>) -> FilesystemResult<()> {
     if empties { behind!(tasks.set_size(again(file), 0)) } else { Ok(()) }
@@ -138,7 +168,7 @@ fn look<T>(
     if let Err(error) = &done
         && let Some(ErrorCode::NotPermitted) = error.downcast_ref()
     {
-        with(tasks, |guest| guest.turn.identity.denied(operation, &*guest.name_at(at, path), NOT_GRANTED));
+        with(tasks, |guest| guest.tell_denied(operation, at, path));
     }
     done
 }
@@ -161,23 +191,34 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         file: Resource<Descriptor>,
         offset: Filesize,
     ) -> wasmtime::Result<(StreamReader<u8>, Ended)> {
+        if !lets(&mut store, GuestAccess::READ, Operation::FileRead, &file) {
+            return Ok((StreamReader::new(&mut store, std::iter::empty())?, not_permitted(&mut store)?));
+        }
         Behind::read_via_stream(own(&mut store), file, offset)
     }
 
     fn write_via_stream(
         mut store: Store<'_>,
         file: Resource<Descriptor>,
-        bytes: StreamReader<u8>,
+        mut bytes: StreamReader<u8>,
         offset: Filesize,
     ) -> wasmtime::Result<Ended> {
+        if !lets(&mut store, GuestAccess::WRITE, Operation::FileWrite, &file) {
+            bytes.close(&mut store)?;
+            return not_permitted(&mut store);
+        }
         Behind::write_via_stream(own(&mut store), file, bytes, offset)
     }
 
     fn append_via_stream(
         mut store: Store<'_>,
         file: Resource<Descriptor>,
-        bytes: StreamReader<u8>,
+        mut bytes: StreamReader<u8>,
     ) -> wasmtime::Result<Ended> {
+        if !lets(&mut store, GuestAccess::WRITE, Operation::FileWrite, &file) {
+            bytes.close(&mut store)?;
+            return not_permitted(&mut store);
+        }
         Behind::append_via_stream(own(&mut store), file, bytes)
     }
 
@@ -185,6 +226,9 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         mut store: Store<'_>,
         folder: Resource<Descriptor>,
     ) -> wasmtime::Result<(StreamReader<DirectoryEntry>, Ended)> {
+        if !lets(&mut store, GuestAccess::LIST, Operation::FileList, &folder) {
+            return Ok((StreamReader::new(&mut store, std::iter::empty())?, not_permitted(&mut store)?));
+        }
         Behind::read_directory(own(&mut store), folder)
     }
 
@@ -198,15 +242,23 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
     ) -> FilesystemResult<Resource<Descriptor>> {
         let reads = with_flags.contains(DescriptorFlags::READ);
         let writes = with_flags.contains(DescriptorFlags::WRITE) || open.contains(OpenFlags::TRUNCATE);
-        let needs = needs_to_open(reads, writes, open.contains(OpenFlags::CREATE));
+        let creates = open.contains(OpenFlags::CREATE);
+        let opening = Opening { reads, writes, creates, is_exclusive: open.contains(OpenFlags::EXCLUSIVE) };
+        let making = with(tasks, |guest| guest.needs_to_open(opening, &at, &path)).map_err(refused)?;
+        let needs = needs_to_open(reads, writes, creates);
         let asked = asks_at(tasks, Operation::FileOpen, needs, &at, &path);
         let empties = asked.is_some() && open.contains(OpenFlags::TRUNCATE);
         let open = if empties { open & !OpenFlags::TRUNCATE } else { open };
-        let opened = at_path!(tasks, asked, FileOpen, at, path, open_at(flags, path.clone(), open, with_flags))?;
+        let own = behind(tasks);
+        let made = || files::open_made(&own, again(&at), making, flags, path.clone(), open, with_flags);
+        let opened = at_path!(tasks, asked => FileOpen, at, path, made().await)?;
         let file = again(&opened);
-        let looked: FilesystemResult<()> = match with(tasks, |guest| guest.opened(at.rep(), &path, needs, &opened)) {
-            Some(asked) => through!(asked, empty(tasks, empties, &file).await),
-            None => empty(tasks, empties, &file).await,
+        let had = with(tasks, |guest| guest.needs_to_have(opening, at.rep(), &path, &opened)).map_err(refused);
+        let asked = with(tasks, |guest| guest.opened(at.rep(), &path, needs, &opened));
+        let looked: FilesystemResult<()> = match (had, asked) {
+            (Err(refused), _) => Err(refused),
+            (Ok(()), Some(asked)) => through!(asked, empty(tasks, empties, &file).await),
+            (Ok(()), None) => empty(tasks, empties, &file).await,
         };
         if let Err(error) = looked {
             with(tasks, |guest| HostDescriptor::drop(guest, opened)).map_err(FilesystemError::trap)?;
@@ -216,15 +268,15 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
     }
 
     async fn set_size(tasks: &Tasks, file: Resource<Descriptor>, size: Filesize) -> FilesystemResult<()> {
-        of_open!(tasks, FileWrite, file.set_size(size))
+        of_open!(tasks, WRITE, FileWrite, file.set_size(size))
     }
 
     async fn create_directory_at(tasks: &Tasks, at: Resource<Descriptor>, path: String) -> FilesystemResult<()> {
-        at_path!(tasks, FileCreate, at, path, create_directory_at(path.clone()))
+        at_path!(tasks, CREATE, FileCreate, at, path, create_directory_at(path.clone()))
     }
 
     async fn symlink_at(tasks: &Tasks, at: Resource<Descriptor>, says: String, path: String) -> FilesystemResult<()> {
-        at_path!(tasks, FileCreate, at, path, symlink_at(says.clone(), path.clone()))
+        at_path!(tasks, CREATE, FileCreate, at, path, symlink_at(says.clone(), path.clone()))
     }
 
     async fn link_at(
@@ -235,9 +287,12 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         to: Resource<Descriptor>,
         to_path: String,
     ) -> FilesystemResult<()> {
+        with(tasks, |guest| guest.needs_to_link(&at, &path, &to, &to_path)).map_err(refused)?;
         let operation = Operation::FileCreate;
         let asked = asks_of_both(tasks, operation, operation.into(), (&to, &to_path), (&at, &path));
-        at_path!(tasks, asked, FileCreate, at, path, link_at(flags, path.clone(), again(&to), to_path.clone()))
+        at_path!(tasks, asked => FileCreate, at, path, {
+            behind!(tasks.link_at(again(&at), flags, path.clone(), again(&to), to_path.clone()))
+        })
     }
 
     async fn rename_at(
@@ -247,8 +302,11 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         to: Resource<Descriptor>,
         to_path: String,
     ) -> FilesystemResult<()> {
+        let renaming = with(tasks, |guest| guest.needs_to_rename(&at, &path, &to, &to_path)).map_err(refused)?;
         let asked = asks_of_both(tasks, Operation::FileMove, MOVE, (&at, &path), (&to, &to_path));
-        at_path!(tasks, asked, FileMove, at, path, rename_at(path.clone(), again(&to), to_path.clone()))
+        let own = behind(tasks);
+        let renamed = || files::renamed(&own, again(&at), renaming, path.clone(), again(&to), to_path.clone());
+        at_path!(tasks, asked => FileMove, at, path, renamed().await)
     }
 
     async fn advise(
@@ -283,11 +341,11 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FilesystemResult<()> {
-        of_open!(tasks, FileWrite, of.set_times(accessed, modified))
+        of_open!(tasks, WRITE, FileWrite, of.set_times(accessed, modified))
     }
 
     async fn stat(tasks: &Tasks, of: Resource<Descriptor>) -> FilesystemResult<DescriptorStat> {
-        of_open!(tasks, FileInspect, of.stat())
+        of_open!(tasks, NONE, FileInspect, of.stat())
     }
 
     async fn stat_at(
@@ -296,7 +354,7 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         flags: PathFlags,
         path: String,
     ) -> FilesystemResult<DescriptorStat> {
-        at_path!(tasks, FileInspect, at, path, stat_at(flags, path.clone()))
+        at_path!(tasks, NONE, FileInspect, at, path, stat_at(flags, path.clone()))
     }
 
     async fn set_times_at(
@@ -307,19 +365,19 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         accessed: NewTimestamp,
         modified: NewTimestamp,
     ) -> FilesystemResult<()> {
-        at_path!(tasks, FileWrite, at, path, set_times_at(flags, path.clone(), accessed, modified))
+        at_path!(tasks, WRITE, FileWrite, at, path, set_times_at(flags, path.clone(), accessed, modified))
     }
 
     async fn readlink_at(tasks: &Tasks, at: Resource<Descriptor>, path: String) -> FilesystemResult<String> {
-        at_path!(tasks, FileInspect, at, path, readlink_at(path.clone()))
+        at_path!(tasks, NONE, FileInspect, at, path, readlink_at(path.clone()))
     }
 
     async fn remove_directory_at(tasks: &Tasks, at: Resource<Descriptor>, path: String) -> FilesystemResult<()> {
-        at_path!(tasks, FileRemove, at, path, remove_directory_at(path.clone()))
+        at_path!(tasks, DELETE, FileRemove, at, path, remove_directory_at(path.clone()))
     }
 
     async fn unlink_file_at(tasks: &Tasks, at: Resource<Descriptor>, path: String) -> FilesystemResult<()> {
-        at_path!(tasks, FileRemove, at, path, unlink_file_at(path.clone()))
+        at_path!(tasks, DELETE, FileRemove, at, path, unlink_file_at(path.clone()))
     }
 
     async fn is_same_object(
@@ -331,7 +389,7 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
     }
 
     async fn metadata_hash(tasks: &Tasks, of: Resource<Descriptor>) -> FilesystemResult<MetadataHashValue> {
-        of_open!(tasks, FileInspect, of.metadata_hash())
+        of_open!(tasks, NONE, FileInspect, of.metadata_hash())
     }
 
     async fn metadata_hash_at(
@@ -340,7 +398,7 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         flags: PathFlags,
         path: String,
     ) -> FilesystemResult<MetadataHashValue> {
-        at_path!(tasks, FileInspect, at, path, metadata_hash_at(flags, path.clone()))
+        at_path!(tasks, NONE, FileInspect, at, path, metadata_hash_at(flags, path.clone()))
     }
 }
 

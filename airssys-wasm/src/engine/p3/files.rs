@@ -4,6 +4,7 @@
 //! Tasks of a guest do this side by side, so nothing of its store is held while a file is waited for.
 
 use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use wasmtime::AsContextMut as _;
@@ -19,8 +20,10 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
 use wasmtime_wasi::p3::filesystem::{FilesystemError, FilesystemResult};
 
 use super::file_streams::{Entries, Reading, Writing};
+use crate::capability::Access as GuestAccess;
 use crate::engine::guest::Guest;
 use crate::engine::host::bounded_writer::Position;
+use crate::engine::host::file_rights::{Making, Renaming, rename_where_free};
 use crate::engine::host::opening::{Asked, First, Found, Plan};
 use crate::file_threads::FileThreads;
 use crate::limits::NODE_BYTES;
@@ -312,6 +315,57 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
     ) -> FilesystemResult<MetadataHashValue> {
         on_threads!(tasks.metadata_hash_at(at, flags, path))
     }
+}
+
+/// As `Guest::open_made` of 0.2.
+pub(super) async fn open_made(
+    tasks: &Tasks,
+    at: Resource<Descriptor>,
+    making: Making,
+    flags: PathFlags,
+    path: String,
+    open: OpenFlags,
+    with: DescriptorFlags,
+) -> FilesystemResult<Resource<Descriptor>> {
+    type Own = HasSelf<Guest>;
+    if making == Making::AsAsked {
+        return Own::open_at(tasks, at, flags, path, open, with).await;
+    }
+    let there = Own::open_at(tasks, again(&at), flags, path.clone(), open & !OpenFlags::CREATE, with).await;
+    match &there {
+        Err(error) if matches!(error.downcast_ref(), Some(ErrorCode::NoEntry)) => {}
+        _ => return there,
+    }
+    if !tasks.with(|mut store| store.get().turned_out_to_need(GuestAccess::CREATE, at.rep())) {
+        return Err(ErrorCode::NotPermitted.into());
+    }
+    Own::open_at(tasks, at, flags, path, open, with).await
+}
+
+/// As `Guest::renamed` of 0.2.
+pub(super) async fn renamed(
+    tasks: &Tasks,
+    at: Resource<Descriptor>,
+    renaming: Renaming,
+    path: String,
+    to: Resource<Descriptor>,
+    to_path: String,
+) -> FilesystemResult<()> {
+    type Own = HasSelf<Guest>;
+    if renaming == Renaming::AsAsked {
+        return Own::rename_at(tasks, at, path, to, to_path).await;
+    }
+    let quota = quota_of_both(tasks, &at, &to)?;
+    let both = tasks.with(|mut store| store.get().both_folders(&at, &to));
+    let Some(both) = both else { return Err(ErrorCode::NotDirectory.into()) };
+    match rename_where_free(&threads(tasks), quota, both, path.clone(), to_path.clone()).await {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return Ok(other?),
+    }
+    if !tasks.with(|mut store| store.get().turned_out_to_need(GuestAccess::DELETE, to.rep())) {
+        return Err(ErrorCode::NotPermitted.into());
+    }
+    Own::rename_at(tasks, at, path, to, to_path).await
 }
 
 fn threads(tasks: &Tasks) -> Arc<FileThreads> {
