@@ -164,7 +164,11 @@ impl Mesh {
                 Err(NotSent::Closed(_)) => return Heard::Down("it has stopped".to_owned()),
             }
         }
-        heard(answered(waiter.wait_until(until, &self.pulse).await))
+        match answered(waiter.wait_until(until, &self.pulse).await) {
+            // What it says because its time is over, as when whom it asked has not answered by then, is no answer.
+            Ok(_) if Instant::now() >= until => heard(Err(CallError::Timeout)),
+            answer => heard(answer),
+        }
     }
 }
 
