@@ -107,7 +107,7 @@ fn read(block: &Block) -> Result<String, String> {
         fs::create_dir_all(folder.path().join(value)).unwrap();
     }
     let data = folder.path().join(".data");
-    for release in named(&block.text, "release") {
+    for release in named(&block.text, "release").chain(named(&block.text, "component")) {
         if Reference::is_meant(release) {
             publish_stub(&data, release);
             continue;

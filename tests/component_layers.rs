@@ -347,6 +347,116 @@ async fn a_release_that_is_no_layer_is_none() {
     assert!(error.contains("warden is to be a layer") && error.contains("airssys:actor/layer"), "{error}");
 }
 
+/// [`topology`], where the layer names its component, behind whom it guards, and has the keys of a service.
+fn of_component(component: &str, keys: &str) -> String {
+    let services = asker_and_goal("", &[]);
+    let other = "[[service]]\nname = \"other\"\nrelease = \"@prober\"\n";
+    format!(
+        "name = \"m\"\n[root]\nintensity = 1000\n[settings]\nreserve_timeout = \"60s\"\n{services}\n{other}\
+         [[layer]]\ncomponent = {component:?}\n{GOAL}\n{keys}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_that_names_its_component_is_supervised_limited_granted_and_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (warden("one"), warden("two"));
+    let keys = "name = \"guard\"\nlimits = { turn_deadline = \"50ms\" }\ngrants = { call = [\"other\"] }";
+    let of = |component: &str, more: &str| of_component(component, &format!("{keys}\n{more}"));
+    let files: [(&str, &[u8]); 2] = [("one", &one), ("two", &two)];
+    for (name, version) in [("one", "0.1.0"), ("two", "0.2.0")] {
+        let text = format!("name = \"warden\"\nversion = {version:?}\n[requests]\ncall = [\"other\"]\n");
+        fs::write(folder.path().join(format!("{name}.toml")), text).unwrap();
+    }
+    // It asks another service before it answers, which takes longer than 50 ms on a busy machine.
+    let patient = of("one.wasm", "").replace("50ms", "60s");
+    let mesh = Mesh::start_in(folder, &patient, &files, builder()).await;
+    mesh.ok("asker", &call("ask-other")).await;
+    assert!(
+        refusal(&mesh, &call("barred")).await.text.contains("guard rejected it: barred is not to be said, says one")
+    );
+    // It is granted what it has under `grants`, and no more.
+    let ungranted = patient.replace("call = [\"other\"]", "");
+    apply(&mesh, &ungranted).await;
+    assert!(refusal(&mesh, &call("ask-other")).await.text.contains("guard rejected it: nobody knows"));
+    // It has a supervisor, and the limits that it is given.
+    apply(&mesh, &of("one.wasm", "")).await;
+    let started = mesh.status("guard").started;
+    let refused = refusal(&mesh, &call("spin")).await;
+    assert!(refused.text.contains("guard"), "{refused:?}");
+    mesh.until("it is there again", |mesh| mesh.status("guard").started > started).await;
+    // Another component takes it over in place: nobody is started again, and nothing gets through meanwhile.
+    apply(&mesh, &patient).await;
+    let handled = mesh.status("goal").handled;
+    apply(&mesh, &patient.replace("one.wasm", "two.wasm")).await;
+    assert!(refusal(&mesh, &call("barred")).await.text.ends_with("says two"));
+    assert_eq!((mesh.status("goal").handled, mesh.status("asker").started), (handled, 1));
+    // And it goes with its entry.
+    let gone = patient.split("[[layer]]").next().unwrap().to_owned();
+    apply(&mesh, &gone).await;
+    mesh.ok("asker", &call("barred")).await;
+    assert!(matches!(
+        mesh.runtime.send("guard", Command::Echo(json!(1)).bytes()).await,
+        Err(SendError::NoSuchService { .. })
+    ));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_content_filter_needs_one_entry() {
+    let mesh = Mesh::start(&of_component("@sieve", "")).await;
+    mesh.ok("asker", &call("hello")).await;
+    let refused = refusal_of_secret(&mesh).await;
+    assert!(refused.ends_with("sieve rejected it: it tells a secret"), "{refused}");
+    mesh.stop().await;
+}
+
+#[test]
+fn a_layer_with_a_component_means_what_one_with_a_service_means() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["filter", "a"] {
+        fs::write(folder.path().join(format!("{name}.wasm")), "").unwrap();
+    }
+    let read = |text: &str| {
+        let topology = Topology::parse(format!("name = \"m\"\n{text}"), folder.path());
+        topology.and_then(|topology| topology.to_text())
+    };
+    let a = "[[service]]\nname = \"a\"\nrelease = \"a.wasm\"\n";
+    let keys = "instances = 2\nmailbox = { capacity = 5 }\nlimits = { state = \"3KiB\" }\nconfig = { k = \"v\" }\n\
+                roles = [\"r\"]\ngrants = { publish = [\"t\"] }\nsupervisor = \"s\"\n";
+    let shared = "[[supervisor]]\nname = \"s\"\n[[role]]\nname = \"r\"\ngrants = { send = [\"a\"] }\n";
+    let layer = "[[layer]]\nguards = [\"a\"]\npriority = 7\n";
+    let service = format!(
+        "{shared}[[service]]\nname = \"filter\"\nrelease = \"filter.wasm\"\n{keys}{a}{layer}service = \"filter\"\n"
+    );
+    let component = format!("{shared}{a}{layer}component = \"filter.wasm\"\n{keys}");
+    assert_eq!(read(&component).unwrap(), read(&service).unwrap());
+    let named = component.replace("component = ", "name = \"f\"\ncomponent = ");
+    assert_eq!(read(&named).unwrap(), read(&service.replace("\"filter\"", "\"f\"")).unwrap());
+    for (text, place, part) in [
+        ("[[layer]]\nguards = [\"a\"]\n", (5, 1), "neither a service nor a component"),
+        (
+            "[[layer]]\nservice = \"a\"\ncomponent = \"filter.wasm\"\n",
+            (6, 11),
+            "either the service \"a\" or a component",
+        ),
+        ("[[layer]]\nservice = \"a\"\ngrants = {}\n", (5, 1), "`grants` of a layer that is the service \"a\""),
+        ("[[layer]]\nservice = \"a\"\nname = \"b\"\n", (5, 1), "`name` of a layer that is the service \"a\""),
+        ("[[layer]]\ncomponent = \"gone.wasm\"\n", (6, 13), "gone.wasm"),
+        ("[[layer]]\ncomponent = \"a.wasm\"\n", (6, 13), "the name \"a\" has an owner already, in line 2"),
+        ("[[layer]]\ncomponent = \"..\"\n", (6, 13), "\"\" is no name of a service"),
+        ("[[layer]]\nname = \"a b\"\ncomponent = \"filter.wasm\"\n", (6, 8), "\"a b\" is no name of a service"),
+        ("[[layer]]\ncomponent = \"filter.wasm\"\nsupervisor = \"s\"\n", (7, 14), "there is no supervisor \"s\""),
+        ("[[layer]]\ncomponent = \"filter.wasm\"\nlimits = { log_line = \"0B\" }\n", (7, 23), "`log_line` is 0B"),
+        ("[[layer]]\ncomponent = \"filter.wasm\"\nname = \"f\"\ninstances = 0\n", (8, 13), "`instances` is 0"),
+        ("[[layer]]\ncomponent = \"filter.wasm\"\npriority = 2000\n", (7, 12), "`priority` is 2000"),
+        ("[[layer]]\ncomponent = \"filter.wasm\"\nrestart = \"transient\"\n", (7, 1), "unknown field `restart`"),
+    ] {
+        let error = Topology::parse(format!("name = \"m\"\n{a}{text}"), folder.path()).map(|_| ()).unwrap_err();
+        assert!(error.at == Some(place) && error.to_string().contains(part), "{text}: {error}");
+    }
+}
+
 #[test]
 fn what_is_wrong_with_a_layer_is_told() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,17 +8,12 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
-use toml::Spanned;
-
 pub(crate) use self::block::{
     Said, after, before, functions, on_error, read_error_verdict, read_verdict, write_after, write_before,
     write_on_error,
 };
 use crate::operation::{Operation, Operations};
-use crate::schema::{Count, Humane, MILLISECOND, Word, Words, schema};
-
-/// The longest that an answer of a layer is waited for, in nanoseconds: an hour.
-const LONGEST: u64 = 3_600 * 1_000 * MILLISECOND;
+use crate::schema::Words;
 
 /// A layer that is a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,31 +46,6 @@ impl Default for Guard {
             bodies: false,
             hooks: vec![Hook::Before],
         }
-    }
-}
-
-schema! {
-    of Guard, written WrittenGuard {
-        /// the service that it is: one whose component exports `airssys:actor/layer`. It has one actor, or is a pool
-        /// with one mailbox
-        service: Spanned<String> => service, needed "required", kind "name of a service";
-        /// what it is asked about: `send`, `call`, `invoke`, or all three by `messages`; `file-open` and the like, or
-        /// `files`; `socket-bind`, `socket-connect`, `socket-send`, or `sockets`; `lookup`; `http`. What nobody can
-        /// wait for is not among them
-        applies_to: Vec<Spanned<String>> => applies_to, by InPlace, kind "list of words", default "`[\"messages\"]`";
-        /// the services that it guards: what they do, and what is sent to them
-        guards: Vec<Spanned<String>> => guards, by InPlace, kind "list of names", default "all that are no layers";
-        /// of several layers that are components, the one with the highest is asked first; of equal ones the first in
-        /// the file
-        priority: Count<u32> => priority, in 0..=1_000, by InPlace, default "`100`";
-        /// what becomes of what it guards while it is down: it is to `wait`, `refuse` it, or `allow` it
-        when_down: Word<WhenDown> => when_down, by InPlace, default "`\"refuse\"`";
-        /// how long its answer may take; then it counts as down
-        timeout: Humane => timeout, in MILLISECOND..=LONGEST, by InPlace, default "`\"1s\"`";
-        /// whether it is shown what is sent and written
-        bodies: bool => bodies, by InPlace, default "`false`";
-        /// which of its functions are called: `before`, `after`, `on-error`
-        hooks: Vec<Spanned<String>> => hooks, by InPlace, kind "list of words", default "`[\"before\"]`";
     }
 }
 

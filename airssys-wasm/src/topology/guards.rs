@@ -4,40 +4,43 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
+use super::layered::Layer;
 use super::tree::{ServiceNode, Topology};
 use crate::address::split;
 use crate::config_file::{ConfigError, Source};
-use crate::guard::{Guard, Hook, WrittenGuard, operations};
+use crate::guard::{Guard, Hook, operations};
 use crate::schema::Schema;
 use crate::settings::{Multiplicity, Run};
 
 /// All of them, in the order of the file; `of` has the services that they are, and those that they guard.
-pub(super) fn layers(source: &Source, written: &[WrittenGuard], of: &Topology) -> Result<Vec<Guard>, ConfigError> {
+pub(super) fn layers(source: &Source, written: &[Spanned<Layer>], of: &Topology) -> Result<Vec<Guard>, ConfigError> {
     let mut all: Vec<Guard> = Vec::new();
-    for entry in written {
-        let guard = one(source, entry, of)?;
+    // Each is a service by now, whether it was written as one or not.
+    let services = written.iter().filter_map(|entry| entry.get_ref().service.as_ref());
+    for (entry, service) in written.iter().zip(services.clone()) {
+        let guard = one(source, entry.get_ref(), service, of)?;
         if all.iter().any(|other| other.service == guard.service) {
             let what = format!("{:?} is a layer already", guard.service);
-            return Err(source.error(&entry.service.span(), what, "write all that it guards into one [[layer]]"));
+            return Err(source.error(&service.span(), what, "write all that it guards into one [[layer]]"));
         }
         all.push(guard);
     }
     let whole = Topology { layers: all, ..of.clone() };
-    for (entry, guard) in written.iter().zip(&whole.layers) {
-        check_order(source, entry, guard, &whole)?;
-        check_circle(source, entry, guard, &whole)?;
+    for (service, guard) in services.zip(&whole.layers) {
+        check_order(source, service, guard, &whole)?;
+        check_circle(source, service, guard, &whole)?;
     }
     Ok(whole.layers)
 }
 
-fn one(source: &Source, entry: &WrittenGuard, of: &Topology) -> Result<Guard, ConfigError> {
+fn one(source: &Source, entry: &Layer, written: &Spanned<String>, of: &Topology) -> Result<Guard, ConfigError> {
     let mut guard = Guard::default();
     guard.take(entry);
-    let node = service(source, &entry.service, of)?;
+    let node = service(source, written, of)?;
     if !matches!(node.multiplicity, Multiplicity::One | Multiplicity::Stateless { .. }) || node.run == Run::Service {
         let what = format!("{:?} has no one mailbox that questions could be put into", guard.service);
         let hint = "a layer is a service with one actor, or a pool that is not `partitioned`";
-        return Err(source.error(&entry.service.span(), what, hint));
+        return Err(source.error(&written.span(), what, hint));
     }
     if let Some(words) = &entry.applies_to {
         guard.applies_to = list(source, words, operations)?.concat();
@@ -81,17 +84,17 @@ fn service<'a>(source: &Source, name: &Spanned<String>, of: &'a Topology) -> Res
 }
 
 /// A layer starts before what it guards: until it is there, what that does in its start would be turned away.
-fn check_order(source: &Source, entry: &WrittenGuard, guard: &Guard, of: &Topology) -> Result<(), ConfigError> {
+fn check_order(source: &Source, entry: &Spanned<String>, guard: &Guard, of: &Topology) -> Result<(), ConfigError> {
     let guarded = of.guarded(guard);
     let mut before = of.services().map(|node| node.address.as_str()).take_while(|name| *name != guard.service);
     let Some(first) = before.find(|name| guarded.contains(name)) else { return Ok(()) };
     let what = format!("{first:?} starts before {:?}, which guards it", guard.service);
-    let hint = format!("let the [[service]] {:?} stand before it, or name what it guards in `guards`", guard.service);
-    Err(source.error(&entry.service.span(), what, hint))
+    let hint = format!("let {:?} stand before it, or name what it guards in `guards`", guard.service);
+    Err(source.error(&entry.span(), what, hint))
 }
 
 /// Nobody whom a layer waits for, over whatever way, is guarded by it.
-fn check_circle(source: &Source, entry: &WrittenGuard, guard: &Guard, of: &Topology) -> Result<(), ConfigError> {
+fn check_circle(source: &Source, entry: &Spanned<String>, guard: &Guard, of: &Topology) -> Result<(), ConfigError> {
     let guarded = of.guarded(guard);
     let (mut seen, mut ways) = (BTreeSet::from([guard.service.as_str()]), vec![vec![guard.service.as_str()]]);
     while let Some(way) = ways.pop() {
@@ -102,7 +105,7 @@ fn check_circle(source: &Source, entry: &WrittenGuard, guard: &Guard, of: &Topol
             let ring = [way.as_slice(), &[guard.service.as_str()]].concat().join(" -> ");
             let what = format!("{:?} may wait for {:?}, which it guards: {ring}", guard.service, last.address.as_str());
             let hint = format!("name what it guards in `guards`, without {:?}", last.address.as_str());
-            return Err(source.error(&entry.service.span(), what, hint));
+            return Err(source.error(&entry.span(), what, hint));
         }
         let waits_for = of.services().filter(|to| may_wait(last, to, of));
         let next = waits_for.map(|to| to.address.as_str()).filter(|to| seen.insert(to));

@@ -8,6 +8,7 @@ pub(crate) mod folders;
 mod grants;
 mod guards;
 pub(crate) mod keys;
+mod layered;
 mod listeners;
 mod logs;
 mod most;

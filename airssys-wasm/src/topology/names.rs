@@ -14,6 +14,8 @@ pub(super) struct Named<'a> {
     pub(super) at: Range<usize>,
     pub(super) parent: Option<&'a Spanned<String>>,
     pub(super) node: NodeKind,
+    /// Whether it is made of a layer, and starts before those beside it.
+    pub(super) is_made: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -35,6 +37,7 @@ pub(super) fn names<'a>(
                 at: entry.span(),
                 parent: value.parent.as_ref().map(|above| &above.0),
                 node: NodeKind::Supervisor(at),
+                is_made: false,
             },
         )
     });
@@ -46,6 +49,7 @@ pub(super) fn names<'a>(
                 at: entry.span(),
                 parent: value.supervisor.as_ref().map(|above| &above.0),
                 node: NodeKind::Service(at),
+                is_made: at + written.made >= written.services.len(),
             },
         )
     });

@@ -1,5 +1,6 @@
 //! Whether each number of a topology is within its range, and where in the file the one stands that is not.
 
+use super::layered::place_of;
 use super::tree::{Node, Topology};
 use crate::config_file::number::out_of_range;
 use crate::config_file::{ConfigError, Source};
@@ -82,14 +83,23 @@ impl RangeError {
             Whose::Supervisor(_) | Whose::Service(_) => Vec::new(),
             Whose::Listener(_) | Whose::Quota(_) | Whose::Log(_) | Whose::Layer(_) | Whose::Retry(_) => Vec::new(),
         };
+        let of_service;
         let named = match &self.whose {
             Whose::Settings | Whose::Root => None,
             Whose::Supervisor(name) => Some(("supervisor", "name", name.as_str())),
-            Whose::Service(name) => Some(("service", "name", name.as_str())),
+            Whose::Service(name) => {
+                of_service = place_of(source, name);
+                Some((of_service.0, of_service.1, of_service.2.as_str()))
+            }
             Whose::Quota(name) => Some(("quota", "name", name.as_str())),
             Whose::Log(name) => Some(("log", "name", name.as_str())),
             Whose::Retry(name) => Some(("retry", "name", name.as_str())),
-            Whose::Layer(service) => Some(("layer", "service", service.as_str())),
+            Whose::Layer(name) => {
+                of_service = place_of(source, name);
+                let is_component = of_service.0 == "layer";
+                let key = if is_component { of_service.1 } else { "service" };
+                Some(("layer", key, of_service.2.as_str()))
+            }
             Whose::Listener(listen) => Some(("http", "listen", listen.as_str())),
         };
         let tables: Vec<&str> = tables.into_iter().chain(self.tables.iter().map(String::as_str)).collect();

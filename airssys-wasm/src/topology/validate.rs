@@ -11,6 +11,7 @@ use toml::Spanned;
 
 use super::grants::{from_file, grants};
 use super::guards::layers;
+use super::layered::make_services;
 use super::listeners::listeners;
 use super::logs::logs;
 use super::names::{Named, NodeKind, bad_name, check_parents, names};
@@ -31,10 +32,11 @@ use crate::settings::{Keeping, KeyedRules, Multiplicity, Run, SpawnedRules, Writ
 mod tests;
 
 pub(super) fn topology(source: &Source, releases: Releases<'_>) -> Result<Topology, ConfigError> {
-    let written: written::Topology = source.parse()?;
+    let mut written: written::Topology = source.parse()?;
     if !is_service_name(written.name.get_ref()) {
         return Err(bad_name(source, &written.name));
     }
+    make_services(source, &mut written)?;
     let names = names(source, &written)?;
     check_parents(source, &written, &names)?;
     let mut settings = TopologySettings::default();
@@ -91,8 +93,8 @@ struct Asked<'a> {
 fn children(asked: Asked<'_>, parent: Option<&str>, auto_shutdown: AutoShutdown) -> Result<Vec<Node>, ConfigError> {
     let mut mine: Vec<&Named<'_>> =
         asked.names.values().filter(|named| named.parent.map(|name| name.get_ref().as_str()) == parent).collect();
-    // Children start in the order in which they stand in the file.
-    mine.sort_by_key(|named| named.at.start);
+    // Children start in the order in which they stand in the file. A layer is there when those start whom it guards.
+    mine.sort_by_key(|named| (!named.is_made, named.at.start));
     mine.into_iter()
         .map(|named| match named.node {
             NodeKind::Supervisor(at) => supervisor(asked, &asked.written.supervisors[at], auto_shutdown)

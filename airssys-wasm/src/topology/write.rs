@@ -260,6 +260,11 @@ mod tests {
         timeout = "5ms"
         bodies = true
         hooks = ["on-error", "after"]
+        [[layer]]
+        component = "a.wasm"
+        guards = ["pool"]
+        name = "made"
+        config = { a = "b" }
         [[http]]
         listen = "127.0.0.1:0"
         [[http]]

@@ -12,11 +12,11 @@ use toml::{Spanned, Table, Value};
 use airssys_rt_shim::child::{Restart, Shutdown};
 use airssys_rt_shim::supervisor::{AutoShutdown, Strategy};
 
+use super::layered::Layer;
 use super::role;
 use super::tree::{ServiceNode, SupervisorNode, WrittenFlags, WrittenSettings};
 use crate::address::Address;
 use crate::capability::{self, Access, Clocks, FileGrant, Given, ProcessGrant, Randomness, given};
-use crate::guard::WrittenGuard;
 use crate::limits::{HELD, Limits, NODE_BYTES};
 use crate::listener::settings::WrittenListening;
 use crate::logger::WrittenLog;
@@ -46,10 +46,13 @@ pub(super) struct Topology {
     pub(super) roles: Vec<Spanned<Role>>,
     #[serde(default, rename = "service")]
     pub(super) services: Vec<Spanned<Service>>,
+    /// How many of those, at their end, are not written, and were made of layers.
+    #[serde(skip)]
+    pub(super) made: usize,
     #[serde(default, rename = "quota")]
     pub(super) quotas: Vec<WrittenRate>,
     #[serde(default, rename = "layer")]
-    pub(super) layers: Vec<WrittenGuard>,
+    pub(super) layers: Vec<Spanned<Layer>>,
     #[serde(default, rename = "retry")]
     pub(super) retries: Vec<WrittenRetry>,
     #[serde(default)]

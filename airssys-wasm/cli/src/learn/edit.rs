@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use airssys_wasm::topology::Topology;
 use toml::{Table, Value};
 
 /// The lines around a change that a diff shows.
@@ -27,11 +28,12 @@ pub(super) fn diff(name: &str, text: &str, grants: &BTreeMap<&str, &str>) -> Opt
     let mut wanted: Table = toml::from_str(text).ok()?;
     for (from, to) in entries(&lines) {
         let entry: Table = toml::from_str(&lines.get(from..to)?.join("\n")).ok()?;
-        let service = entry.get("service")?.as_array()?.first()?.as_table()?;
-        let named = service.get("name")?.as_str()?;
-        if let Some(line) = grants.get(named) {
+        let (list, all) = entry.iter().next()?;
+        let service = all.as_array()?.first()?.as_table()?;
+        let Some(named) = declared(list, service) else { continue };
+        if let Some(line) = grants.get(named.as_str()) {
             let new = plain(line, service)?;
-            set(&mut wanted, named, &new)?;
+            set(&mut wanted, list, &named, &new)?;
             hunks.extend(exchanged(&lines, (from, to), &new)?);
         }
     }
@@ -39,14 +41,23 @@ pub(super) fn diff(name: &str, text: &str, grants: &BTreeMap<&str, &str>) -> Opt
     (!hunks.is_empty() && toml::from_str::<Table>(&edited).ok()? == wanted).then(|| shown(name, &lines, &hunks))
 }
 
-/// Where each `[[service]]` begins, and what comes after it.
+/// The name of the service that an entry of this list declares, where it declares one.
+fn declared(list: &str, entry: &Table) -> Option<String> {
+    let of = |key| entry.get(key).and_then(Value::as_str);
+    match list {
+        "layer" => Some(Topology::name_of_layer(of("name"), of("component")?)),
+        _ => of("name").map(str::to_owned),
+    }
+}
+
+/// Where each `[[service]]` and `[[layer]]` begins, and what comes after it.
 fn entries(lines: &[&str]) -> Vec<(usize, usize)> {
     let is_head = |line: &&str| line.trim_start().starts_with("[[");
     let heads: Vec<usize> = (0..lines.len()).filter(|at| lines.get(*at).is_some_and(is_head)).collect();
     let ends = heads.iter().skip(1).copied().chain([lines.len()]);
     let all = heads.iter().copied().zip(ends);
-    all.filter(|(from, _)| lines.get(*from).is_some_and(|line| line.replace(' ', "").starts_with("[[service]]")))
-        .collect()
+    let declares = |line: &str| line.starts_with("[[service]]") || line.starts_with("[[layer]]");
+    all.filter(|(from, _)| lines.get(*from).is_some_and(|line| declares(&line.replace(' ', "")))).collect()
 }
 
 /// The grants, with the folders as the file names them.
@@ -68,9 +79,10 @@ fn plain(line: &str, service: &Table) -> Option<Table> {
     Some(new)
 }
 
-fn set(topology: &mut Table, named: &str, grants: &Table) -> Option<()> {
-    let services = topology.get_mut("service")?.as_array_mut()?;
-    let is_it = |service: &&mut Value| service.get("name").and_then(Value::as_str) == Some(named);
+fn set(topology: &mut Table, list: &str, named: &str, grants: &Table) -> Option<()> {
+    let services = topology.get_mut(list)?.as_array_mut()?;
+    let is_it =
+        |service: &&mut Value| service.as_table().and_then(|entry| declared(list, entry)).as_deref() == Some(named);
     let service = services.iter_mut().find(is_it)?.as_table_mut()?;
     match grants.is_empty() {
         true => drop(service.remove("grants")),
@@ -88,7 +100,8 @@ fn exchanged(lines: &[&str], (from, to): (usize, usize), new: &Table) -> Option<
         let after = whole(lines, at, to);
         if let Some(head) = line.strip_prefix('[') {
             let head = head.replace(' ', "");
-            in_grants = head.starts_with("service.grants]") || head.starts_with("service.grants.");
+            let of = head.strip_prefix("service.").or_else(|| head.strip_prefix("layer.")).unwrap_or_default();
+            in_grants = of.starts_with("grants]") || of.starts_with("grants.");
         }
         let is_key = |key: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']));
         let is_entry = !in_grants && !line.starts_with('[');
@@ -96,7 +109,7 @@ fn exchanged(lines: &[&str], (from, to): (usize, usize), new: &Table) -> Option<
         let is_of_grants = in_grants && !line.is_empty() && !line.starts_with('#');
         if is_of_grants || is_entry && is_key("grants") {
             hunks.push(Hunk { at, gone: after - at, new: Vec::new() });
-        } else if is_entry && is_key("name") && place.is_none() {
+        } else if is_entry && (is_key("name") || is_key("component")) && place.is_none() {
             place = Some(after);
         }
         at = after;
@@ -208,6 +221,14 @@ release = "none.wasm"
 name = "none"
 grants.send = ["a"]
 grants.call = ["b"]
+
+[[layer]]
+component = "layers/sieve.wasm"
+bodies = true
+[layer.grants]
+call = ["till"]
+[[layer]]
+service = "till"
 "#;
 
     #[test]
@@ -217,6 +238,7 @@ grants.call = ["b"]
             ("desk", "grants = { call = [\"till\"], files = { \"/in\" = { host = \"/abs/in\", access = \"read\" } } }"),
             ("bare", "grants = { publish = [\"t\"] }"),
             ("none", "grants = {}"),
+            ("sieve", "grants = { send = [\"till\"] }"),
         ]);
         let told = diff("airssys.toml", FILE, &grants).unwrap();
         let changed: Vec<&str> = told.lines().skip(2).filter(|line| line.starts_with(['-', '+'])).collect();
@@ -238,6 +260,9 @@ grants.call = ["b"]
                 "-send = [\"x\"]",
                 "-grants.send = [\"a\"]",
                 "-grants.call = [\"b\"]",
+                "+grants = { send = [\"till\"] }",
+                "-[layer.grants]",
+                "-call = [\"till\"]",
             ]
         );
         assert!(told.starts_with("--- airssys.toml\n+++ airssys.toml\n@@ -4,"), "{told}");

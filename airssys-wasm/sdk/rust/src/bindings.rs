@@ -95,3 +95,15 @@ pub mod monitoring {
         default_bindings_module: "::airssys_sdk::__private::monitoring",
     });
 }
+
+pub mod layer {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        world: "airssys:actor/with-layer",
+        with: { "airssys:actor/types@0.1.0": crate::bindings::actor::airssys::actor::types },
+        pub_export_macro: true,
+        export_macro_name: "export_layer",
+        runtime_path: "::airssys_sdk::__private::wit_bindgen::rt",
+        default_bindings_module: "::airssys_sdk::__private::layer",
+    });
+}

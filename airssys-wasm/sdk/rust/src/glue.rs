@@ -12,6 +12,11 @@ pub use crate::bindings::actor::export_actor;
 pub use crate::bindings::actor::exports::airssys::actor::handler::Guest as Handler;
 pub use crate::bindings::health::export_health;
 pub use crate::bindings::health::exports::airssys::actor::health::Guest as Health;
+pub use crate::bindings::layer::export_layer;
+pub use crate::bindings::layer::exports::airssys::actor::layer::{
+    ErrorVerdict as WitErrorVerdict, Failure as WitFailure, Guest as Layer, Operation as WitOperation,
+    Outcome as WitOutcome, Verdict as WitVerdict,
+};
 pub use crate::bindings::lifecycle::export_lifecycle;
 pub use crate::bindings::lifecycle::exports::airssys::actor::lifecycle::{
     Guest as Lifecycle, StopReason as WitStopReason,
@@ -22,6 +27,7 @@ pub use crate::bindings::monitoring::exports::airssys::actor::monitoring::{
 };
 pub use crate::bindings::upgrade::export_upgrade;
 pub use crate::bindings::upgrade::exports::airssys::actor::upgrade::Guest as Upgrade;
+use crate::layer::{ErrorVerdict, Failure, Operation, Verdict, failed};
 use crate::{Answer, Context, Decode, DecodeError, Down, Encode, Fault};
 
 /// What the host gets for a message.
@@ -119,6 +125,33 @@ pub fn check(probe: impl FnOnce() -> Result<Result<(), Fault>, Fault>) -> Result
 pub fn down(notice: WitDown, hear: impl FnOnce(Down) -> Result<Result<(), Fault>, Fault>) -> Result<(), WitFault> {
     tell_panics();
     Ok(hear(notice.into())??)
+}
+
+/// Asks a layer about something; one that did not start rejects it.
+pub fn before(what: WitOperation, ask: impl FnOnce(Operation) -> Result<Verdict, Fault>) -> WitVerdict {
+    tell_panics();
+    ask(what.into()).unwrap_or_else(|fault| Verdict::Reject(fault.to_string())).into()
+}
+
+/// Tells a layer what came of something.
+pub fn after(
+    what: WitOperation,
+    outcome: WitOutcome,
+    tell: impl FnOnce(Operation, Result<(), Failure>) -> Result<(), Fault>,
+) {
+    tell_panics();
+    // Nobody waits for it: one that did not start has heard nothing.
+    let _not_heard = tell(what.into(), failed(outcome));
+}
+
+/// Asks a layer what is to become of something that failed.
+pub fn on_error(
+    what: WitOperation,
+    failure: WitFailure,
+    ask: impl FnOnce(Operation, Failure) -> Result<ErrorVerdict, Fault>,
+) -> WitErrorVerdict {
+    tell_panics();
+    ask(what.into(), failure.into()).unwrap_or(ErrorVerdict::Keep).into()
 }
 
 /// What `snapshot` may return.

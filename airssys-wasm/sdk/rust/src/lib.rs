@@ -42,6 +42,7 @@ pub mod config;
 mod context;
 mod fault;
 mod glue;
+pub mod layer;
 pub mod log;
 mod messaging;
 mod payload;
@@ -160,6 +161,46 @@ mod supervision;
 /// impl Mute {}
 /// ```
 pub use airssys_sdk_macros::component;
+/// Makes a layer of the host of a struct's `impl` block: a component that is asked about what others do.
+///
+/// | method | when | without it |
+/// |---|---|---|
+/// | `fn before(&mut self, what: Operation) -> Verdict` | before something happens | an error |
+/// | `fn after(&mut self, what: Operation, outcome: Result<(), Failure>)` | it is known what came of it | nothing |
+/// | `fn on_error(&mut self, what: Operation, failure: Failure) -> ErrorVerdict` | it failed | it stays as it is |
+/// | `fn init() -> Result<Self>` | once, before it is asked first | `Default::default()` |
+///
+/// The topology says about what it is asked and which of the three are called: see `[[layer]]`. The types are those of
+/// [`layer`](mod@layer). A panic rejects.
+///
+/// ```
+/// use airssys_sdk::layer::{Operation, Verdict};
+///
+/// #[derive(Default)]
+/// struct NoSecrets;
+///
+/// #[airssys_sdk::layer]
+/// impl NoSecrets {
+///     fn before(&mut self, what: Operation) -> Verdict {
+///         match what.body.unwrap_or_default().windows(6).any(|part| part == b"secret") {
+///             true => Verdict::reject("it tells a secret"),
+///             false => Verdict::Pass,
+///         }
+///     }
+/// }
+/// ```
+///
+/// # Errors
+///
+/// What has no `before` is refused by the compiler:
+///
+/// ```compile_fail
+/// struct Blind;
+///
+/// #[airssys_sdk::layer]
+/// impl Blind {}
+/// ```
+pub use airssys_sdk_macros::layer;
 pub use serde_json;
 
 pub use crate::answer::Answer;
@@ -200,6 +241,6 @@ pub mod prelude {
 pub mod __private {
     pub use wit_bindgen;
 
-    pub use crate::bindings::{actor, health, lifecycle, monitoring, upgrade};
+    pub use crate::bindings::{actor, health, layer, lifecycle, monitoring, upgrade};
     pub use crate::glue::*;
 }

@@ -9,15 +9,7 @@ use crate::signature::{closure, has_self, parameters, plain};
 
 /// The `impl` block, and the exports that call it.
 pub(crate) fn expand(item: &ItemImpl) -> Result<TokenStream> {
-    if let Some((_, path, _)) = &item.trait_ {
-        return Err(Error::new_spanned(
-            path,
-            "#[component] stands on the struct's own `impl` block: `impl Counter { … }`",
-        ));
-    }
-    if !item.generics.params.is_empty() {
-        return Err(Error::new_spanned(&item.generics, "a component is of one type: no parameters here"));
-    }
+    check(item, "#[component]")?;
     let this = &item.self_ty;
     let handle = method(item, "handle").ok_or_else(|| {
         Error::new_spanned(this, "a component needs a `handle`: `fn handle(&mut self, message: M) -> Result<A>`")
@@ -82,7 +74,19 @@ pub(crate) fn expand(item: &ItemImpl) -> Result<TokenStream> {
     })
 }
 
-fn start(item: &ItemImpl) -> Result<TokenStream> {
+/// Refuses what is no block of one struct.
+pub(crate) fn check(item: &ItemImpl, attribute: &str) -> Result<()> {
+    if let Some((_, path, _)) = &item.trait_ {
+        let what = format!("{attribute} stands on the struct's own `impl` block: `impl Counter {{ … }}`");
+        return Err(Error::new_spanned(path, what));
+    }
+    if !item.generics.params.is_empty() {
+        return Err(Error::new_spanned(&item.generics, "a component is of one type: no parameters here"));
+    }
+    Ok(())
+}
+
+pub(crate) fn start(item: &ItemImpl) -> Result<TokenStream> {
     let this = &item.self_ty;
     let Some(init) = method(item, "init") else {
         let default = quote_spanned!(this.span()=> <#this as ::core::default::Default>::default());
@@ -251,14 +255,14 @@ fn upgrade(item: &ItemImpl) -> Result<TokenStream> {
     })
 }
 
-fn method<'a>(item: &'a ItemImpl, name: &str) -> Option<&'a ImplItemFn> {
+pub(crate) fn method<'a>(item: &'a ItemImpl, name: &str) -> Option<&'a ImplItemFn> {
     item.items.iter().find_map(|member| match member {
         ImplItem::Fn(method) if method.sig.ident == name => Some(method),
         _ => None,
     })
 }
 
-fn shape(signature: &Signature, with_self: bool, count: usize, wanted: &str) -> Result<()> {
+pub(crate) fn shape(signature: &Signature, with_self: bool, count: usize, wanted: &str) -> Result<()> {
     plain(signature)?;
     if has_self(signature) != with_self || parameters(signature) != count {
         return Err(Error::new_spanned(
