@@ -25,7 +25,7 @@ use crate::http_out::servers::Server;
 pub(super) struct Capability {
     /// What the service that reaches for it is called, after `a-`.
     pub(super) name: &'static str,
-    /// What the guest is told to reach for. `PORT`, `URL` and `FOLDER` are put in.
+    /// What the guest is told to reach for. `PORT`, `NAMED`, `URL` and `FOLDER` are put in.
     reach: (&'static str, &'static str),
     /// The key of its grants.
     pub(super) key: &'static str,
@@ -41,7 +41,7 @@ pub(super) struct Capability {
 }
 
 /// The table.
-pub(super) const ALL: [Capability; 11] = [
+pub(super) const ALL: [Capability; 12] = [
     Capability {
         name: "send",
         reach: ("send", "goal"),
@@ -134,6 +134,16 @@ pub(super) const ALL: [Capability; 11] = [
         ends_the_instance: true,
     },
     Capability {
+        name: "connect-by-name",
+        reach: ("connect", "goal.test:NAMED"),
+        key: "sockets",
+        granted: "[\"goal.test:NAMED loopback\"]",
+        narrower: "[\"*:NAMED\", \"other.test:NAMED loopback\", \"below.goal.test:NAMED loopback\"]",
+        refused: "access-denied",
+        denied: Some("lookup"),
+        ends_the_instance: true,
+    },
+    Capability {
         name: "http",
         reach: ("get", "http://127.0.0.1:URL/v1/things"),
         key: "http",
@@ -159,6 +169,8 @@ pub(super) const ALL: [Capability; 11] = [
 pub(super) struct World {
     pub(super) folder: TempDir,
     listener: TcpListener,
+    /// Where `goal.test` leads.
+    named: TcpListener,
     server: Server,
 }
 
@@ -169,13 +181,16 @@ impl World {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
         std::fs::write(folder.path().join("in/text"), "seen").unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        Self { folder, listener, server: Server::start().await }
+        let [listener, named] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        for listener in [&listener, &named] {
+            listener.set_nonblocking(true).unwrap();
+        }
+        Self { folder, listener, named, server: Server::start().await }
     }
 
     fn put_in(&self, text: &str) -> String {
         let port = self.listener.local_addr().unwrap().port();
+        let text = text.replace("NAMED", &self.named.local_addr().unwrap().port().to_string());
         let text = text.replace("PORT", &port.to_string()).replace("URL", &self.server.port.to_string());
         text.replace("FOLDER", self.folder.path().to_str().unwrap())
     }
@@ -215,11 +230,8 @@ impl World {
             "subscribe" | "read" | "variable" => false,
             "spawn" => mesh.status("worker").started > 0,
             "write" => self.folder.path().join("out/written").exists(),
-            "connect" => match self.listener.accept() {
-                Ok(_) => true,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => false,
-                Err(error) => panic!("{error}"),
-            },
+            "connect" => is_connected(&self.listener),
+            "connect-by-name" => is_connected(&self.named),
             "http" => self.server.connections() > 0,
             "start" => self.folder.path().join("started").exists(),
             other => panic!("no row {other}"),
@@ -257,8 +269,21 @@ impl World {
         let file = self.folder.path().join("airssys.toml");
         std::fs::write(&file, text).unwrap();
         let topology = airssys_wasm::topology::Topology::read(&file).unwrap();
+        let builder = builder.resolver(async |name: String| match &*name {
+            "goal.test" => Ok(vec!["127.0.0.1".parse().unwrap()]),
+            _ => Err(ErrorKind::NotFound.into()),
+        });
         let runtime = builder.code_cache(airssys_tests::code_cache()).start(&topology).await.unwrap();
         Mesh { runtime: runtime.into(), folder: tempfile::tempdir().unwrap() }
+    }
+}
+
+/// Whether somebody has connected.
+fn is_connected(listener: &TcpListener) -> bool {
+    match listener.accept() {
+        Ok(_) => true,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+        Err(error) => panic!("{error}"),
     }
 }
 

@@ -3,14 +3,14 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use airssys_tests::{Mesh, PATIENCE};
@@ -132,7 +132,7 @@ fn outside(disk: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// `a` wants out, and `b` as well, by HTTP; `goal` is whom they may speak to, and `ledger` is not.
-fn topology(disk: &Path, server: &Server) -> String {
+fn topology(disk: &Path, server: &Server, closed: u16) -> String {
     let (out, input) = (disk.join("out"), disk.join("in"));
     format!(
         r#"
@@ -158,6 +158,7 @@ fn topology(disk: &Path, server: &Server) -> String {
         release = "@reacher"
         [service.grants]
         http = ["GET http://127.0.0.1:{port}/v1/**"]
+        sockets = ["granted.test:{closed}", "near.test:{closed} private", "localhost:1"]
         [[service]]
         name = "goal"
         release = "@prober"
@@ -374,6 +375,48 @@ fn of_urls(port: u16) -> Vec<String> {
     .collect()
 }
 
+/// Names that somebody may take for one that is granted, which leads to what is too near, as those that are granted do.
+fn of_named_sockets(port: u16) -> Vec<String> {
+    let names = [
+        "granted.test",
+        "GRANTED.test.",
+        "near.test",
+        "granted.test..",
+        "granted.test\u{0}",
+        "granted.test/",
+        " granted.test",
+        "granted.test%00.example",
+        "user@granted.test",
+        "granted\u{3002}test",
+        "gr\u{430}nted.test",
+        "\u{ff47}ranted.test",
+        "xn--grnted-5nf.test",
+        "granted.test.evil.test",
+        "evilgranted.test",
+        "below.granted.test",
+        "test",
+        "*.test",
+        "localhost",
+        "LOCALHOST.",
+        "ip6-localhost",
+        "127.1",
+        "0x7f.1",
+        "0x7f000001",
+        "0177.0.0.1",
+        "2130706433",
+        "127.0.0.1",
+        "127.0.0.1.",
+        "::1",
+        "[::1]",
+        "::ffff:127.0.0.1",
+        "[::ffff:7f00:1]",
+        "127\u{3002}0\u{3002}0\u{3002}1",
+        "",
+        ".",
+    ];
+    names.into_iter().map(|name| format!("{name}:{port}")).collect()
+}
+
 /// What came of all that was tried, by its names.
 type Came = BTreeMap<String, usize>;
 
@@ -390,8 +433,14 @@ async fn nothing_opens(builder: RuntimeBuilder, armed: Option<Arc<AtomicBool>>, 
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
     let before = outside(disk.path());
-    let mesh =
-        Mesh::try_start(&topology(disk.path(), &server), builder).await.unwrap_or_else(|error| panic!("{error}"));
+    let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    let noted = Arc::clone(&asked);
+    let builder = builder.resolver(move |name| {
+        noted.lock().unwrap().insert(name);
+        async { Ok(["127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254", "::1"].map(|ip| ip.parse().unwrap()).into()) }
+    });
+    let topology = topology(disk.path(), &server, port);
+    let mesh = Mesh::try_start(&topology, builder).await.unwrap_or_else(|error| panic!("{error}"));
     let arm = |fails| armed.iter().for_each(|armed| armed.store(fails, Ordering::Relaxed));
     arm(true);
     let mut came = BTreeMap::new();
@@ -416,6 +465,14 @@ async fn nothing_opens(builder: RuntimeBuilder, armed: Option<Arc<AtomicBool>>, 
         let text = answer.as_ref().ok().and_then(|answer| answer.as_deref()).map(String::from_utf8_lossy);
         assert_ne!(text.as_deref(), Some("[\"ok\"]"), "{with}: {url}");
     }
+    for address in of_named_sockets(port) {
+        let told = json!({ "do": [{ "connect": address }] }).to_string();
+        let answer = mesh.runtime.call("b", told.into_bytes(), PATIENCE).await;
+        let text = answer.as_ref().ok().and_then(|answer| answer.as_deref()).map(String::from_utf8_lossy);
+        assert_ne!(text.as_deref(), Some("[\"ok\"]"), "{with}: {address}");
+    }
+    let granted = ["granted.test", "localhost", "near.test"].map(str::to_owned).into();
+    assert!(asked.lock().unwrap().is_subset(&granted), "{with}: somebody else was looked up: {asked:?}");
     assert_eq!(outside(disk.path()), before, "{with}: what is outside was changed");
     assert!(listener.accept().is_err(), "{with}: somebody came to a closed address");
     assert_eq!(server.connections(), 0, "{with}: somebody came to a closed path");
@@ -508,7 +565,7 @@ async fn by_no_link_or_folder_that_is_exchanged_while_it_is_opened() {
     fs::create_dir_all(out.join("deep/er")).unwrap();
     fs::write(out.join("deep/er/kept"), "kept").unwrap();
     let before = outside(disk.path());
-    let mesh = Mesh::start(&topology(disk.path(), &server)).await;
+    let mesh = Mesh::start(&topology(disk.path(), &server, 1)).await;
     // A file and a link out of the folder in turn, and a folder that is moved out while its parent is looked for.
     let (flip, aside) = (out.join("flip"), out.join("aside"));
     let exchanged = Changing::start(move || {
@@ -550,7 +607,7 @@ async fn by_no_link_or_folder_that_is_exchanged_while_it_is_opened() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_sends_is_who_the_host_says() {
     let (disk, server) = (disk(), Server::start().await);
-    let mesh = Mesh::start(&topology(disk.path(), &server)).await;
+    let mesh = Mesh::start(&topology(disk.path(), &server, 1)).await;
     // Whatever it says of itself in a body, and whatever it sends through: the one that it came of is told.
     let whoami = Command::Whoami.value();
     let lies: [Value; 2] = [whoami.clone(), json!({ "do": [whoami, "count"] })];

@@ -102,6 +102,13 @@ async fn what_is_learned_is_enough_and_nothing_of_it_is_too_much() {
     log::listen();
     let (server, listener) = (Server::start().await, TcpListener::bind("127.0.0.1:0").unwrap());
     let address = listener.local_addr().unwrap().to_string();
+    let named = TcpListener::bind("127.0.0.2:0").unwrap();
+    let by_name = named.local_addr().unwrap().to_string();
+    let grant_by_name = format!("db.test:{} loopback", named.local_addr().unwrap().port());
+    let resolver = async |name: String| match &*name {
+        "db.test" => Ok(vec!["127.0.0.2".parse().unwrap()]),
+        _ => Err(std::io::ErrorKind::NotFound.into()),
+    };
     let deeds = Deeds {
         of_prober: vec![
             send("b"),
@@ -109,11 +116,13 @@ async fn what_is_learned_is_enough_and_nothing_of_it_is_too_much() {
             publish("news/today"),
             Command::Subscribe("news/*".into()),
             Command::Connect(address.clone()),
+            Command::Resolve("db.test".into()),
+            Command::Connect(by_name.clone()),
         ],
         url: server.url("/v1/things?secret=1"),
     };
     let before = BTreeMap::from([("learner", "grants = { send = [\"**\"], publish = [\"never\"] }".to_owned())]);
-    let mesh = Mesh::try_start(&topology(&before), Runtime::builder().learn()).await.unwrap();
+    let mesh = Mesh::try_start(&topology(&before), Runtime::builder().learn().resolver(resolver)).await.unwrap();
     assert_eq!(deeds.denied(&mesh).await, 0);
     for key in 0..9 {
         mesh.ok("learner", &send(&format!("carts/{key}"))).await;
@@ -128,12 +137,12 @@ async fn what_is_learned_is_enough_and_nothing_of_it_is_too_much() {
         "call = [\"b\"]",
         "publish = [\"news/today\"]",
         "subscribe = [\"news/*\"]",
-        &format!("sockets = [{address:?}]"),
+        &format!("sockets = [{address:?}, {grant_by_name:?}]"),
     ] {
         assert!(told.line.contains(part), "no {part} in {}", told.line);
     }
     assert!(!told.line.contains("never"), "what nobody used goes: {}", told.line);
-    assert_eq!((told.grants, told.operations), (6, 14));
+    assert_eq!((told.grants, told.operations), (7, 15));
     for let_through in ["call b", "publish news/today", "subscribe news/*"] {
         assert!(told.let_through.iter().any(|one| one == let_through), "{:?}", told.let_through);
     }
@@ -155,7 +164,7 @@ async fn what_is_learned_is_enough_and_nothing_of_it_is_too_much() {
     // The very same, under what was learned and with nobody counting.
     let lines: BTreeMap<&str, String> =
         ["learner", "fetcher", "overseer"].map(|name| (name, of(&learned, name).line.clone())).into();
-    let mesh = Mesh::start(&topology(&lines)).await;
+    let mesh = Mesh::try_start(&topology(&lines), Runtime::builder().resolver(resolver)).await.unwrap();
     assert_eq!(deeds.denied(&mesh).await, 0, "{lines:?}");
     assert!(mesh.runtime.learned().is_none());
     // And each of them is needed.
@@ -165,10 +174,13 @@ async fn what_is_learned_is_enough_and_nothing_of_it_is_too_much() {
         ("learner", "publish", "news/today"),
         ("learner", "subscribe", "news/*"),
         ("learner", "sockets", address.as_str()),
+        ("learner", "sockets", grant_by_name.as_str()),
         ("fetcher", "http", &format!("GET http://127.0.0.1:{}/v1/things", server.port)),
     ] {
         mesh.runtime.revoke(service, key, grant).await.unwrap();
-        assert_eq!(deeds.denied(&mesh).await, 1, "{key} {grant}");
+        // By a name, somebody looks it up first.
+        let times = if grant == grant_by_name { 2 } else { 1 };
+        assert_eq!(deeds.denied(&mesh).await, times, "{key} {grant}");
         // Variables and sockets come and go with the instance.
         assert!(mesh.runtime.grant(service, (key, grant), DeployOptions::default()).await.unwrap().is_some());
     }

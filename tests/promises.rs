@@ -42,6 +42,7 @@ mod learned;
 mod libraries;
 mod logger;
 mod mesh;
+mod named_sockets;
 mod no_deadlock;
 mod npm;
 mod os;

@@ -44,6 +44,8 @@ pub(crate) struct MeshSettings {
     pub(crate) timer_bytes: usize,
     /// Programs of the machine that all services may have running at a time; default 256.
     pub(crate) processes: usize,
+    /// How long a name that a socket asks for leads to the same addresses; default 30 s.
+    pub(crate) lookup_ttl: Duration,
 }
 
 impl MeshSettings {
@@ -63,6 +65,7 @@ impl Default for MeshSettings {
             timers: 1_000_000,
             timer_bytes: 256 << 20,
             processes: 256,
+            lookup_ttl: Duration::from_secs(30),
         }
     }
 }

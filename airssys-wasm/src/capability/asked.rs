@@ -157,17 +157,17 @@ impl<R: Rule> Both for Lists<'_, R> {
 
     fn asks_for(&self, grant: &str) -> bool {
         let grant: Option<R> = grant.parse().ok();
-        grant.is_some_and(|grant| self.0.iter().any(|wanted| wanted.meets(&grant)))
+        grant.is_some_and(|grant| self.0.iter().any(|wanted| wanted.asks_for_some(&grant)))
     }
 
     fn lacking(&self) -> Vec<String> {
-        let is_asked_for = |grant: &&R| self.0.iter().any(|wanted| wanted.includes(grant));
+        let is_asked_for = |grant: &&R| self.0.iter().any(|wanted| wanted.asks_for_all(grant));
         in_force(self.1).filter(|grant| !is_asked_for(grant)).map(ToString::to_string).collect()
     }
 
     fn lines(&self, target: &str) -> Result<(Option<String>, Option<String>), NoLine> {
         let target = R::target(target).ok_or_else(|| bad_target(target, R::TARGET))?;
-        let wanted = self.0.iter().find(|rule| rule.lets(&target));
+        let wanted = self.0.iter().find(|rule| rule.asks(&target));
         let given = in_force(self.1).find(|rule| rule.lets(&target));
         Ok((wanted.map(ToString::to_string), given.map(ToString::to_string)))
     }

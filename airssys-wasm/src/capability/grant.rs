@@ -1,8 +1,6 @@
 //! What is requested and what is granted, as both are written.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +11,7 @@ use super::given::{Given, Mark, in_force};
 use super::http::HttpPattern;
 use super::pattern::Pattern;
 use super::process::ProcessGrant;
+use super::socket::SocketAddress;
 use super::tally::Tallied;
 use super::topics::Topics;
 use crate::limits::FOLDER_BYTES;
@@ -92,95 +91,6 @@ impl PartialEq for FolderHandle {
 }
 
 impl Eq for FolderHandle {}
-
-/// Where a socket may go: an IP address or `*`, and a port or `*`. A name is not enough: what is checked is the address
-/// that is connected to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SocketAddress {
-    /// The address; none for any.
-    pub(crate) ip: Option<IpAddr>,
-    /// The port; none for any.
-    pub(crate) port: Option<u16>,
-}
-
-impl SocketAddress {
-    /// Whether it covers `address`.
-    #[must_use]
-    pub(crate) fn matches(&self, address: SocketAddr) -> bool {
-        // One form of both: an IPv4 address in IPv6 clothes is that IPv4 address. Flow and scope are no part of who is
-        // meant.
-        self.ip.is_none_or(|ip| ip.to_canonical() == address.ip().to_canonical())
-            && self.port.is_none_or(|port| port == address.port())
-    }
-}
-
-impl SocketAddress {
-    /// Whether it covers all that `other` does.
-    pub(crate) fn covers(&self, other: &Self) -> bool {
-        self.ip.is_none_or(|ip| other.ip == Some(ip)) && self.port.is_none_or(|port| other.port == Some(port))
-    }
-
-    /// Whether there is an address that both cover.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        (self.ip.is_none() || other.ip.is_none() || self.ip == other.ip)
-            && (self.port.is_none() || other.port.is_none() || self.port == other.port)
-    }
-}
-
-/// A text that is no socket address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{text:?} is no socket address: that is IP:PORT, with '*' for any, such as \"127.0.0.1:5432\" or \"[::1]:*\"; names are not understood"
-)]
-pub(crate) struct SocketAddressError {
-    text: String,
-}
-
-impl std::str::FromStr for SocketAddress {
-    type Err = SocketAddressError;
-
-    fn from_str(text: &str) -> Result<Self, SocketAddressError> {
-        let bad = || SocketAddressError { text: text.to_owned() };
-        let (ip, port) = text.rsplit_once(':').ok_or_else(bad)?;
-        let ip = match ip {
-            "*" => None,
-            bracketed if bracketed.starts_with('[') => {
-                let inner = bracketed.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).ok_or_else(bad)?;
-                Some(IpAddr::V6(inner.parse().map_err(|_| bad())?).to_canonical())
-            }
-            plain => Some(IpAddr::V4(plain.parse().map_err(|_| bad())?)),
-        };
-        // To connect to it is to connect to this machine, and whoever writes it means something else.
-        if ip.is_some_and(|ip: IpAddr| ip.is_unspecified()) {
-            return Err(bad());
-        }
-        let port = match port {
-            "*" => None,
-            number => Some(number.parse().map_err(|_| bad())?),
-        };
-        Ok(Self { ip, port })
-    }
-}
-
-impl fmt::Display for SocketAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.ip {
-            None => f.write_str("*")?,
-            Some(IpAddr::V4(ip)) => write!(f, "{ip}")?,
-            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
-        }
-        match self.port {
-            None => f.write_str(":*"),
-            Some(port) => write!(f, ":{port}"),
-        }
-    }
-}
-
-impl serde::Serialize for SocketAddress {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 /// What a release asks for.
 ///
@@ -297,96 +207,4 @@ pub(super) fn gives_function(grant: &Pattern, service: &str, function: &Function
 /// Whether what stands behind the `#` of such a grant is this function, or the interface that has it.
 pub(super) fn gives_part(part: &str, function: &FunctionType) -> bool {
     function.is_called(part) || function.is_of(part)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
-
-    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-
-    use proptest::prelude::*;
-
-    use super::SocketAddress;
-
-    #[test]
-    fn a_socket_address_covers_what_it_says() {
-        for (grant, address, covered) in [
-            ("127.0.0.1:80", "127.0.0.1:80", true),
-            ("127.0.0.1:80", "127.0.0.1:81", false),
-            ("127.0.0.1:*", "127.0.0.1:81", true),
-            ("*:80", "10.0.0.1:80", true),
-            ("[::1]:80", "[::1]:80", true),
-            ("127.0.0.1:80", "[::ffff:127.0.0.1]:80", true),
-            ("[::ffff:127.0.0.1]:80", "127.0.0.1:80", true),
-            ("[::FFFF:7F00:1]:80", "127.0.0.1:80", true),
-            ("127.0.0.1:80", "[::127.0.0.1]:80", false),
-            ("[FE80:0::1]:80", "[fe80::1%7]:80", true),
-            ("127.0.0.1:080", "127.0.0.1:80", true),
-            ("127.0.0.1:80", "0.0.0.0:80", false),
-            ("[::1]:80", "127.0.0.1:80", false),
-        ] {
-            assert_eq!(
-                grant.parse::<SocketAddress>().unwrap().matches(address.parse().unwrap()),
-                covered,
-                "{grant} {address}"
-            );
-        }
-        for bad in [
-            "",
-            "localhost:80",
-            "127.0.0.1",
-            "127.0.0.1:",
-            "::1:80",
-            "[::1:80",
-            "1.2.3.4:99999",
-            "0.0.0.0:80",
-            "[::]:80",
-            "[::ffff:0.0.0.0]:1",
-            "127.0.0.01:80",
-            "127.1:80",
-            "0x7f.0.0.1:80",
-            "2130706433:80",
-            "[fe80::1%1]:80",
-            "[127.0.0.1]:80",
-            "[::1].:80",
-            "127.0.0.1.:80",
-            "127.0.0.1: 80",
-            "127.0.0.1:+",
-            "127.0.0.1:-1",
-            "\u{ff11}27.0.0.1:80",
-            "1.2.3.4:1-9",
-        ] {
-            assert!(bad.parse::<SocketAddress>().is_err(), "{bad}");
-        }
-    }
-
-    proptest! {
-        /// Whichever way an address is written, on either side: it is covered or it is not.
-        #[test]
-        fn one_address_has_one_form(ip in any::<u32>(), other in any::<u32>(), port in any::<u16>(), flow in any::<u32>(), scope in any::<u32>()) {
-            let forms = |ip: u32| {
-                let ip = Ipv4Addr::from(ip);
-                let mapped = SocketAddrV6::new(ip.to_ipv6_mapped(), port, flow, scope);
-                [SocketAddr::from((ip, port)), SocketAddr::V6(mapped)]
-            };
-            prop_assume!(ip != 0);
-            for grant in [format!("{}:{port}", Ipv4Addr::from(ip)), format!("[{}]:*", Ipv4Addr::from(ip).to_ipv6_mapped())] {
-                let grant: SocketAddress = grant.parse().unwrap();
-                prop_assert_eq!(grant.to_string().parse::<SocketAddress>().unwrap(), grant);
-                prop_assert!(forms(ip).iter().all(|address| grant.matches(*address)));
-                prop_assert!(forms(other).iter().all(|address| grant.matches(*address) == (ip == other)));
-            }
-        }
-
-        /// Nothing but the address itself, whatever its flow and its scope.
-        #[test]
-        fn an_address_of_the_sixth_version_is_itself_alone(ip in any::<u128>(), other in any::<u128>(), port in any::<u16>(), scope in any::<u32>()) {
-            prop_assume!(ip != 0 && Ipv6Addr::from(ip).to_ipv4_mapped().is_none());
-            let grant: SocketAddress = format!("[{}]:{port}", Ipv6Addr::from(ip)).parse().unwrap();
-            let at = |ip: u128| SocketAddr::V6(SocketAddrV6::new(ip.into(), port, 0, scope));
-            prop_assert!(grant.matches(at(ip)));
-            prop_assert_eq!(grant.matches(at(other)), ip == other);
-        }
-    }
 }

@@ -21,6 +21,7 @@ mod pattern;
 mod policy;
 pub(crate) mod process;
 mod rule;
+mod socket;
 pub(crate) mod spelling;
 pub(crate) mod tally;
 mod topics;
@@ -38,5 +39,6 @@ pub(crate) use kind::Kind;
 pub(crate) use pattern::{Pattern, PatternError};
 pub(crate) use policy::Policy;
 pub(crate) use process::ProcessGrant;
+pub(crate) use socket::SocketTarget;
 
 pub(crate) use crate::operation::Operation;

@@ -1,15 +1,17 @@
 //! The decision: compiled once a service, asked at every message.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::access::{Access, parse_path};
 use super::compiled::Compiled;
 use super::given::{Given, Mark, in_force};
-use super::grant::{FileGrant, Grants, Requests, SocketAddress};
-use super::http::{HttpPattern, HttpTarget, Near};
+use super::grant::{FileGrant, Grants, Requests};
+use super::http::{Host, HttpPattern, HttpTarget, Near};
 use super::kind::Kind;
 use super::process::{ProcessGrant, parse_start};
+use super::rule::Rule as _;
+use super::socket::{SocketAddress, SocketTarget};
 use crate::address::split;
 use crate::error::Denied;
 use crate::operation::Operation;
@@ -125,7 +127,7 @@ impl Policy {
                 all.next().map(|(_, given)| &given.mark)
             }
             Kind::Processes => self.program(parse_start(target).0).map(|grant| &grant.mark),
-            Kind::Sockets => self.socket(target.parse().ok()?).map(|given| &given.mark),
+            Kind::Sockets => self.socket_of(&SocketTarget::parse(target)?).map(|given| &given.mark),
             Kind::Http => {
                 let target = HttpTarget::parse(target)?;
                 self.http_grants(&target).max_by_key(|given| given.what.nearest()).map(|given| &given.mark)
@@ -211,30 +213,94 @@ impl Policy {
             || (!self.requests.sockets.is_empty() && in_force(&self.grants.sockets).next().is_some())
     }
 
-    /// The grant by which a socket may connect to `address`.
+    /// The grant by which a socket may connect to `address`, by no name.
     fn socket(&self, address: SocketAddr) -> Option<&Given<SocketAddress>> {
         let is_requested = self.requests.sockets.iter().any(|rule| rule.matches(address));
         let mut given = self.grants.sockets.iter().filter(|given| !given.mark.is_revoked() && is_requested);
         given.find(|given| given.what.matches(address))
     }
 
-    /// Whether datagrams of `address` may come in: where the service may send some there.
-    #[must_use]
-    pub(crate) fn allows_socket(&self, address: SocketAddr) -> bool {
-        let tally = self.grants.tally.of(Kind::Sockets);
-        self.socket(address).is_some()
-            || tally.is_some_and(|tally| tally.has(Kind::Sockets, &canonical(address).to_string()))
+    /// The grant of such a target, as people write it.
+    fn socket_of(&self, target: &SocketTarget) -> Option<&Given<SocketAddress>> {
+        let is_requested = self.requests.sockets.iter().any(|rule| rule.asks(target));
+        let mut given = self.grants.sockets.iter().filter(|given| !given.mark.is_revoked() && is_requested);
+        given.find(|given| given.what.lets(target))
     }
 
-    /// Whether a socket may connect to `address`, or send there, which it is about to do.
+    /// Whether datagrams of `address` may come in, by no name: where the service may send some there.
     #[must_use]
-    pub(crate) fn lets_socket(&self, address: SocketAddr) -> bool {
-        let by = self.socket(address);
+    pub(crate) fn allows_address(&self, address: SocketAddr) -> bool {
+        self.socket(address).is_some() || self.has_counted(&canonical(address).to_string())
+    }
+
+    /// Whether a socket may connect to `address`, or send there, by no name, which it is about to do.
+    #[must_use]
+    pub(crate) fn lets_address(&self, address: SocketAddr) -> bool {
+        let Some(by) = self.socket(address) else { return false };
+        by.mark.note_use();
+        let tally = self.grants.tally.of(Kind::Sockets);
+        tally.is_none_or(|tally| tally.lets(Kind::Sockets, &canonical(address).to_string(), true))
+    }
+
+    /// Whether some port of this address is requested and granted, by no name.
+    #[must_use]
+    pub(crate) fn has_address(&self, ip: IpAddr) -> bool {
+        let is_granted = || in_force(&self.grants.sockets).any(|rule| rule.has_ip(ip));
+        self.counts_sockets() || (self.requests.sockets.iter().any(|rule| rule.has_ip(ip)) && is_granted())
+    }
+
+    /// The grants by a name for this port.
+    pub(crate) fn names_at(&self, port: u16) -> impl Iterator<Item = &Given<SocketAddress>> {
+        let is_requested = move |name| self.requests.sockets.iter().any(|rule| rule.asks_for_name(name, Some(port)));
+        let there = self.grants.sockets.iter().filter(move |given| given.what.has_port(port));
+        there.filter(move |given| !given.mark.is_revoked() && given.what.name().is_some_and(is_requested))
+    }
+
+    /// How near an address may be that this name leads to, which is about to be looked up; none where it may not be.
+    #[must_use]
+    pub(crate) fn lets_lookup(&self, name: &str) -> Option<Near> {
+        let is_requested = self.requests.sockets.iter().any(|rule| rule.asks_for_name(name, None));
+        let there = self.grants.sockets.iter().filter(|given| !given.mark.is_revoked() && is_requested);
+        let by = there.filter(|given| given.what.name() == Some(name)).max_by_key(|given| given.what.nearest());
         by.iter().for_each(|given| given.mark.note_use());
-        match self.grants.tally.of(Kind::Sockets) {
-            None => by.is_some(),
-            Some(tally) => tally.lets(Kind::Sockets, &canonical(address).to_string(), by.is_some()),
+        // What it connects to is counted then, by this name.
+        by.map(|given| given.what.nearest()).or_else(|| self.counts_sockets().then_some(Near::Link))
+    }
+
+    /// Notes that a socket connects or sends to where a name leads, by this grant.
+    pub(crate) fn note_name(&self, given: &Given<SocketAddress>, target: &str) {
+        given.mark.note_use();
+        if let Some(tally) = self.grants.tally.of(Kind::Sockets) {
+            let _granted = tally.lets(Kind::Sockets, target, true);
         }
+    }
+
+    /// Whether nothing is denied of sockets, and counted.
+    #[must_use]
+    pub(crate) fn counts_sockets(&self) -> bool {
+        self.grants.tally.of(Kind::Sockets).is_some()
+    }
+
+    /// Whether a socket may go where it is not granted to go, since that is counted.
+    #[must_use]
+    pub(crate) fn lets_counted(&self, target: impl FnOnce() -> String) -> bool {
+        self.grants.tally.of(Kind::Sockets).is_some_and(|tally| tally.lets(Kind::Sockets, &target(), false))
+    }
+
+    /// Whether a socket was let go there.
+    #[must_use]
+    pub(crate) fn has_counted(&self, target: &str) -> bool {
+        self.grants.tally.of(Kind::Sockets).is_some_and(|tally| tally.has(Kind::Sockets, target))
+    }
+
+    /// Says why a host may not be looked up. Off the hot path.
+    #[must_use]
+    pub(crate) fn name_missing(&self, who: &str, host: &Host) -> String {
+        let is_requested = match host {
+            Host::Ip(ip) => self.requests.sockets.iter().any(|rule| rule.has_ip(*ip)),
+            Host::Name(name) => self.requests.sockets.iter().any(|rule| rule.asks_for_name(name, None)),
+        };
+        missing(is_requested, who, "sockets", &format!("{host}:PORT"))
     }
 
     /// Whether any HTTP request is requested and granted.

@@ -1,10 +1,8 @@
 //! What a line of a list of requests or grants covers: one rule of a form for each kind of target.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::str::FromStr;
 
-use super::grant::SocketAddress;
 use super::http::{HttpPattern, HttpTarget};
 use super::pattern::Pattern;
 use super::topics::{EVERYTHING, Topics};
@@ -27,6 +25,21 @@ pub(crate) trait Rule: FromStr<Err: fmt::Display> + fmt::Display + PartialEq {
 
     /// Whether there is a target that both cover.
     fn meets(&self, other: &Self) -> bool;
+
+    /// Whether, as a request, it asks for this target. A request may ask for more than a grant of the same text gives.
+    fn asks(&self, target: &Self::Target) -> bool {
+        self.lets(target)
+    }
+
+    /// Whether, as a request, it asks for all that this grant gives.
+    fn asks_for_all(&self, given: &Self) -> bool {
+        self.includes(given)
+    }
+
+    /// Whether, as a request, it asks for some of what this grant gives.
+    fn asks_for_some(&self, given: &Self) -> bool {
+        self.meets(given)
+    }
 }
 
 impl Rule for Pattern {
@@ -74,27 +87,6 @@ impl Rule for Topics {
 
     fn meets(&self, other: &Self) -> bool {
         self.0.overlaps(&other.0)
-    }
-}
-
-impl Rule for SocketAddress {
-    type Target = SocketAddr;
-    const TARGET: &'static str = "socket address, such as \"10.0.0.1:80\"";
-
-    fn target(text: &str) -> Option<SocketAddr> {
-        text.parse().ok()
-    }
-
-    fn lets(&self, target: &SocketAddr) -> bool {
-        self.matches(*target)
-    }
-
-    fn includes(&self, other: &Self) -> bool {
-        self.covers(other)
-    }
-
-    fn meets(&self, other: &Self) -> bool {
-        self.overlaps(other)
     }
 }
 

@@ -18,7 +18,8 @@ pub struct Why {
 
 impl Policy {
     /// What becomes of an operation, by the kind of its grants, with a target: an address, a topic, a path of the
-    /// guest's (`/data/x`, to read, or `write /data/x` and so on), a variable, `IP:PORT`, `GET https://host/path`.
+    /// guest's (`/data/x`, to read, or `write /data/x` and so on), a variable, `IP:PORT` or `NAME:PORT`, `GET
+    /// https://host/path`.
     pub(crate) fn why(&self, who: &str, kind: Kind, target: &str) -> Result<Why, NoLine> {
         let (requested, granted) = self.requests.beside(kind, &self.grants).lines(target)?;
         let itself = kind.is_free_to_oneself() && target == who;
@@ -50,7 +51,7 @@ mod tests {
         let grants = Grants {
             call: vec!["pricing".parse().unwrap(), "carts/*".parse().unwrap()],
             http: vec!["GET https://a/v1/**".parse().unwrap()],
-            sockets: vec!["10.0.0.1:*".parse().unwrap()],
+            sockets: vec!["10.0.0.1:*".parse().unwrap(), "db.example:80".parse().unwrap()],
             files: BTreeMap::from([("/data".into(), FileGrant::new("/tmp", Access::VIEW))]),
             environment: BTreeMap::from([("TZ".into(), "UTC".into())]),
             send: vec!["pricing".parse().unwrap()],
@@ -71,6 +72,10 @@ mod tests {
             ("http", "POST https://a/v1/x", None, Some("no grant")),
             ("sockets", "10.0.0.1:80", Some("10.0.0.1:*"), None),
             ("sockets", "10.0.0.2:80", None, Some("no grant")),
+            ("sockets", "db.example:80", Some("db.example:80"), None),
+            ("sockets", "DB.example:80", Some("db.example:80"), None),
+            ("sockets", "db.example:80 private", None, Some("no grant")),
+            ("sockets", "other.example:80", None, Some("no grant")),
             ("files", "/data/a", Some("/data"), None),
             ("files", "write /data/a", None, Some("no grant")),
             ("files", "delete /data/a", None, Some("no grant")),

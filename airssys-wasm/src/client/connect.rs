@@ -36,7 +36,7 @@ impl Client {
         }
     }
 
-    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ClientError> {
+    pub(super) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ClientError> {
         if let Some(resolver) = &self.resolver {
             return resolver(name.to_owned()).await.map_err(ClientError::Lookup);
         }

@@ -5,11 +5,14 @@
 //! redirect. Each request has a connection of its own, which ends with its response: a grant that is gone leaves
 //! nothing open, and what one service did says nothing to another one.
 //!
+//! It knows as well where names lead that sockets ask for (`names.rs`): those lead to one place for some time.
+//!
 //! It holds no body: both are streamed as the other side takes them.
 
 mod body;
 mod connect;
 mod error;
+mod names;
 mod tls;
 
 use std::net::IpAddr;
@@ -29,6 +32,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::body::ResponseBody;
 pub(crate) use self::error::ClientError;
+use self::names::Names;
 use self::tls::Tls;
 use crate::capability::{HttpTarget, Near};
 
@@ -64,6 +68,8 @@ pub(crate) struct Waits {
 pub(crate) struct Client {
     resolver: Option<Resolver>,
     lookups: Semaphore,
+    /// Where names led that sockets ask for.
+    names: Names,
     tls: Tls,
 }
 
@@ -79,7 +85,7 @@ impl Connection {
 
 impl Client {
     pub(crate) fn new(ClientSettings { resolver, roots }: ClientSettings) -> Self {
-        Self { resolver, lookups: Semaphore::new(LOOKUPS), tls: Tls::new(roots) }
+        Self { resolver, lookups: Semaphore::new(LOOKUPS), names: Names::default(), tls: Tls::new(roots) }
     }
 
     /// Makes a request to an address that is no nearer than this.

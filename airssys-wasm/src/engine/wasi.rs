@@ -5,11 +5,8 @@
 //! chain imports more than its programs use; for the same reason its context is made when a guest first asks for
 //! something that needs it, unless there are folders to open, which may fail.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::task::JoinSet;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use super::output::{GuestOutput, Lines};
@@ -17,7 +14,6 @@ use super::stdio::{Input, Output, Stdio};
 use super::time;
 use crate::error::Crash;
 use crate::operation::Operation;
-use crate::turn::passing::Question;
 use crate::turn::{Identity, Level, Time};
 
 /// The context of one instance. It is what the policy said when the instance was made.
@@ -69,49 +65,22 @@ fn builder(identity: &Arc<Identity>, time: Time, stdio: Option<&Arc<Stdio>>) -> 
     let checked = Arc::clone(identity);
     wasi.socket_addr_check(move |address, purpose| {
         use wasmtime_wasi::sockets::SocketAddrUse::{TcpBind, TcpConnect, UdpBind, UdpReceive, UdpSend};
-        let operation = match purpose {
-            TcpConnect => Operation::SocketConnect,
-            // What comes from there is allowed where it may be sent to.
-            UdpSend | UdpReceive => Operation::SocketSend,
-            // To listen as well, which nobody may.
-            _ => Operation::SocketBind,
-        };
-        let allowed = match purpose {
+        match purpose {
+            TcpConnect => checked.may_reach(Operation::SocketConnect, address),
+            UdpSend => checked.may_reach(Operation::SocketSend, address),
+            // What comes from there is allowed where it may be sent to. Anybody can send it datagrams: to write each of
+            // those down would let strangers fill the log.
+            UdpReceive => Box::pin(std::future::ready(checked.takes_from(address))),
             // What goes out is bound to any local address first.
-            TcpBind | UdpBind => address.ip().is_unspecified() && address.port() == 0,
-            TcpConnect | UdpSend => checked.terms.policy.lets_socket(address),
-            UdpReceive => checked.terms.policy.allows_socket(address),
-            _ => false,
-        };
-        let name = || SocketAddr::new(address.ip().to_canonical(), address.port()).to_string();
-        if matches!(purpose, UdpReceive) {
-            // Anybody can send it datagrams; to write each of those down would let strangers fill the log.
-            return Box::pin(std::future::ready(allowed));
-        }
-        if !allowed {
-            checked.denied(operation, name(), "it was not granted");
-            return Box::pin(std::future::ready(false));
-        }
-        match checked.asks(operation, operation.into(), || name().into()) {
-            None => Box::pin(std::future::ready(true)),
-            Some(asked) => Box::pin(let_on(asked)),
+            TcpBind | UdpBind if address.ip().is_unspecified() && address.port() == 0 => {
+                checked.let_on(Operation::SocketBind, address)
+            }
+            // To listen as well, which nobody may.
+            _ => checked.not_granted(Operation::SocketBind, address),
         }
     });
     time::set(time, &mut wasi);
     wasi
-}
-
-/// Whether the layers let a socket do something. Of a socket that is all that they are told: what comes of it is known
-/// when a guest asks for it. In a task of its own, since a verdict cannot be shared between threads.
-async fn let_on(asked: Question) -> bool {
-    let mut task = JoinSet::new();
-    task.spawn(async move {
-        match asked.enter(&mut Bytes::new()).await {
-            Ok(passing) => passing.end(Ok(None)).is_ok(),
-            Err(_handled_or_turned_away) => false,
-        }
-    });
-    matches!(task.join_next().await, Some(Ok(true)))
 }
 
 fn with_folders(identity: &Arc<Identity>, time: Time, stdio: Option<&Arc<Stdio>>) -> Result<WasiCtx, Crash> {

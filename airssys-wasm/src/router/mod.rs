@@ -79,6 +79,7 @@ type Services = HashMap<Box<str>, Arc<Service>, foldhash::fast::RandomState>;
 pub(crate) struct Mesh {
     /// How long a send waits for room, in nanoseconds. Looked at only where there is none.
     reserve_timeout: AtomicU64,
+    lookup_ttl: AtomicU64,
     services: ArcSwap<Services>,
     pub(crate) stack: Stack,
     topics: Topics,
@@ -125,6 +126,7 @@ impl Mesh {
         Self {
             waits: Arc::clone(&stack.waits),
             reserve_timeout: AtomicU64::new(nanoseconds(settings.reserve_timeout)),
+            lookup_ttl: AtomicU64::new(nanoseconds(settings.lookup_ttl)),
             services: ArcSwap::default(),
             stack,
             topics: Topics::default(),
@@ -207,6 +209,7 @@ impl Mesh {
     /// Takes other settings.
     pub(crate) fn set(&self, settings: &MeshSettings) {
         self.reserve_timeout.store(nanoseconds(settings.reserve_timeout), Ordering::Relaxed);
+        self.lookup_ttl.store(nanoseconds(settings.lookup_ttl), Ordering::Relaxed);
         self.events.resize(settings.events, settings.event_bytes);
         self.dead.resize(settings.dead_letters, settings.dead_letter_bytes);
         self.timers.resize(settings.most_timers());
@@ -215,6 +218,10 @@ impl Mesh {
 
     pub(crate) fn reserve_timeout(&self) -> Duration {
         Duration::from_nanos(self.reserve_timeout.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn lookup_ttl(&self) -> Duration {
+        Duration::from_nanos(self.lookup_ttl.load(Ordering::Relaxed))
     }
 
     /// A service by its name.

@@ -156,6 +156,9 @@ schema! {
         timer_bytes: Bytes => mesh.timer_bytes, in 0..=HELD, by InPlace;
         /// programs of the machine that all services together may have running at a time: see [programs](os.md)
         processes: Count<usize> => mesh.processes, in 0..=1_000_000, by InPlace;
+        /// how long a name that a [socket](#sockets-by-name) asks for leads to the addresses that were found;
+        /// then it is resolved again
+        lookup_ttl: Humane => mesh.lookup_ttl, in 0..=YEAR, by InPlace;
         /// from which size on a component that is deployed is compiled by the baseline compiler first: see
         /// [deploying](operating.md#large-components)
         baseline_from: Bytes => baseline_from, by InPlace;

@@ -121,6 +121,7 @@ mod tests {
         event_bytes = "11KiB"
         timers = 8
         timer_bytes = "10KiB"
+        lookup_ttl = "7s"
         baseline_from = "3MiB"
         durable_state = "5GiB"
         trusted_keys = []
@@ -188,7 +189,7 @@ mod tests {
         publish = ["x/y"]
         subscribe = ["x/*"]
         environment = { TZ = "UTC" }
-        sockets = ["127.0.0.1:*", "[::1]:80"]
+        sockets = ["127.0.0.1:*", "[::1]:80", "db.example:5432 private"]
         http = ["GET https://api.example/v1/**", "* http://*.example:*/"]
         files = { "/in" = { host = "." }, "/out.d" = { host = "out", access = "read-write", max = "5MiB" } }
         [[service]]

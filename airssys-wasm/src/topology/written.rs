@@ -192,7 +192,8 @@ schema! {
         /// which may be [secret](secrets.md)
         environment: BTreeMap<String, Spanned<String>> => environment, by Deployment, kind "list of names",
             default "`{ TZ = \"UTC\" }`";
-        /// to open TCP connections to these addresses, and to exchange UDP datagrams with them
+        /// to open TCP connections to these addresses and [names](#sockets-by-name), and to exchange UDP datagrams with
+        /// them
         sockets: Vec<Spanned<String>> => sockets, by Deployment, kind "list of addresses", default "list of addresses";
         /// to make these [HTTP requests](#http-requests)
         http: Vec<Spanned<String>> => http, by InPlace, kind "list of requests", default "list of requests";

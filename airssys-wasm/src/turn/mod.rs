@@ -27,6 +27,7 @@ mod http;
 mod identity;
 mod log;
 mod messaging;
+pub(crate) mod names;
 mod own;
 pub(crate) mod passing;
 pub(crate) mod programs;

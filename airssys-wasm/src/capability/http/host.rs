@@ -18,8 +18,13 @@ const NAME: usize = 253;
 const LABEL: usize = 63;
 
 impl Host {
+    /// The host at an address.
+    pub(crate) fn of(ip: IpAddr) -> Self {
+        Self::Ip(ip.to_canonical())
+    }
+
     /// None where it is not plain which host is meant: `0x7f.1` is 127.0.0.1 for some and a name for others.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             return Some(Self::Ip(IpAddr::V6(inner.parse().ok()?).to_canonical()));
         }

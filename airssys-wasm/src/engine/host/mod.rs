@@ -16,6 +16,7 @@ mod http;
 pub(crate) mod keyvalue;
 pub(super) mod listings;
 pub(crate) mod log;
+mod lookups;
 pub(crate) mod messaging;
 pub(super) mod opening;
 pub(super) mod passed;
@@ -82,6 +83,7 @@ pub(crate) fn add_wasi_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result
     filesystem::preopens::add_to_linker::<_, HasSelf<Guest>>(linker, same)?;
     filesystem::types::add_to_linker::<_, file_door::FileDoors>(linker, file_door::at_the_door)?;
     poll::add_to_linker(linker)?;
+    lookups::add_to_linker(linker)?;
     resources::add_to_linker(linker)?;
     http::add_to_linker(linker)?;
     streams::add_to_linker(linker)?;

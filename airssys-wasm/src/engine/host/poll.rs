@@ -8,13 +8,13 @@
 //! output that takes all at once.
 
 use wasmtime::component::{Linker, Resource};
-use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::ResolveAddressStream;
 use wasmtime_wasi::p2::bindings::sockets::udp::{IncomingDatagramStream, OutgoingDatagramStream};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, Pollable, TcpSocket, UdpSocket, subscribe};
 use wasmtime_wasi_http::p2::body::HostFutureTrailers;
 use wasmtime_wasi_http::p2::types::HostFutureIncomingResponse;
 use wasmtime_wasi_io::bindings::wasi::io::poll::{self, HostPollable};
 
+use super::lookups::Lookup;
 use crate::engine::guest::Guest;
 use crate::turn::{HostCall, Maker, Reply, Scripted};
 
@@ -67,7 +67,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
     named::<UdpSocket>(linker, udp, "udp-socket", Maker::UdpSocket)?;
     named::<IncomingDatagramStream>(linker, udp, "incoming-datagram-stream", Maker::IncomingDatagrams)?;
     named::<OutgoingDatagramStream>(linker, udp, "outgoing-datagram-stream", Maker::OutgoingDatagrams)?;
-    named::<ResolveAddressStream>(linker, lookup, "resolve-address-stream", Maker::AddressLookup)?;
+    named::<Lookup>(linker, lookup, "resolve-address-stream", Maker::AddressLookup)?;
     named::<HostFutureIncomingResponse>(linker, http, "future-incoming-response", Maker::Response)?;
     named::<HostFutureTrailers>(linker, http, "future-trailers", Maker::Trailers)
 }

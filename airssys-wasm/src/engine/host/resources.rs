@@ -9,10 +9,7 @@ use std::sync::atomic::Ordering;
 
 use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::TrappableError;
-use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::{Host as _, ResolveAddressStream};
-use wasmtime_wasi::p2::bindings::sockets::network::{
-    ErrorCode as SocketError, IpAddressFamily, IpSocketAddress, Network,
-};
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode as SocketError, IpAddressFamily, IpSocketAddress};
 use wasmtime_wasi::p2::bindings::sockets::tcp::HostTcpSocket as _;
 use wasmtime_wasi::p2::bindings::sockets::tcp_create_socket::Host as _;
 use wasmtime_wasi::p2::bindings::sockets::udp::{HostUdpSocket as _, IncomingDatagramStream, OutgoingDatagramStream};
@@ -74,20 +71,6 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
                 answer::<Datagrams, _>(guest.sockets().stream(socket, remote).await)
             })
         },
-    )?;
-    linker.instance("wasi:sockets/ip-name-lookup@0.2.12")?.func_wrap(
-        "resolve-addresses",
-        |mut store, (network, name): (Resource<Network>, String)| {
-            let guest: &mut Guest = store.data_mut();
-            let found =
-                answer::<Resource<ResolveAddressStream>, _>(guest.sockets().resolve_addresses(network, name.clone()))?;
-            // So it answers where they are not allowed.
-            if let (Err(SocketError::PermanentResolverFailure),) = found {
-                guest.turn.identity.denied(Operation::Lookup, name, NO_LOOKUPS);
-                return Ok((Err(SocketError::AccessDenied),));
-            }
-            Ok(found)
-        },
     )
 }
 
@@ -103,9 +86,6 @@ impl Guest {
 
 /// Why no socket is made.
 const NO_SOCKETS: &str = "no sockets are granted";
-
-/// Why nobody looks a name up.
-pub(in crate::engine) const NO_LOOKUPS: &str = "no service looks names up itself";
 
 /// What is left where nothing more may be opened: to wait for what is open, and to write to standard output.
 const SPARE: usize = 8;

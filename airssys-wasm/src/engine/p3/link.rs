@@ -1,15 +1,17 @@
 //! WASI 0.3 is linked beside 0.2: components import both. What the host does to 0.2 beyond wasmtime it does here as
 //! well.
 
+use std::sync::Arc;
+
 use wasmtime::AsContextMut as _;
 use wasmtime::component::{Access, HasSelf, Linker, Resource};
 use wasmtime_wasi::p3::bindings::cli::environment;
 use wasmtime_wasi::p3::bindings::clocks::{monotonic_clock, system_clock};
 use wasmtime_wasi::p3::bindings::filesystem;
 use wasmtime_wasi::p3::bindings::random::{insecure, insecure_seed, random};
-use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::{ErrorCode as LookupError, HostWithStore as _};
+use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::{ErrorCode as LookupError, IpAddress};
 use wasmtime_wasi::p3::bindings::sockets::types::{ErrorCode, HostTcpSocket, HostUdpSocket, IpAddressFamily};
-use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSockets, WasiSocketsView as _};
+use wasmtime_wasi::sockets::{TcpSocket, UdpSocket, WasiSocketsView as _};
 use wasmtime_wasi_http::p3::bindings::http::client::HostWithStore as _;
 use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode as HttpError, HostRequestWithStore};
 use wasmtime_wasi_http::p3::{Request, Response};
@@ -18,8 +20,8 @@ use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 use super::bodies;
 use crate::engine::guest::Guest;
 use crate::engine::host::file_door::{FileDoors, at_the_door};
-use crate::engine::host::resources::{NO_LOOKUPS, answer};
-use crate::operation::Operation;
+use crate::engine::host::resources::answer;
+use crate::turn::names::NoLookup;
 
 fn same(guest: &mut Guest) -> &mut Guest {
     guest
@@ -70,14 +72,19 @@ fn sockets(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     let mut lookup = linker.instance("wasi:sockets/ip-name-lookup@0.3.0")?;
     lookup.func_wrap_concurrent("resolve-addresses", |tasks, (name,): (String,)| {
         Box::pin(async move {
-            let sockets = tasks.with_getter::<WasiSockets>(|guest| guest.sockets());
-            let found = WasiSockets::resolve_addresses(&sockets, name.clone()).await?;
-            // As of 0.2: so it answers where they are not allowed.
-            if let Err(LookupError::PermanentResolverFailure) = found {
-                tasks.with(|mut store| store.get().turn.identity.denied(Operation::Lookup, name, NO_LOOKUPS));
-                return Ok((Err(LookupError::AccessDenied),));
-            }
-            Ok((found,))
+            let (asked, identity, trace) = tasks.with(|mut store| {
+                let turn = &store.get().turn;
+                (turn.identity.may_look_up(&name), Arc::clone(&turn.identity), turn.trace)
+            });
+            let found = match asked {
+                Ok(asked) => identity.look_up(asked, trace).await,
+                Err(why) => Err(why),
+            };
+            let told = found.map(|all| all.into_iter().map(IpAddress::from).collect::<Vec<_>>());
+            Ok((told.map_err(|why| match why {
+                NoLookup::Denied => LookupError::AccessDenied,
+                NoLookup::Unresolvable => LookupError::NameUnresolvable,
+            }),))
         })
     })
 }

@@ -125,7 +125,7 @@ fn every_defect_is_refused_with_its_place() {
         (&service("mailbox = { overflow = \"shrug\" }\n"), "airssys.toml:5:24", "drop-oldest"),
         (&service("[service.grants]\ncall = [\"b\"]\n"), "airssys.toml:6:9", "no service \"b\""),
         (&service("[service.grants]\nsend = [\"a*\"]\n"), "airssys.toml:6:9", "whole segment"),
-        (&service("[service.grants]\nsockets = [\"example.com:80\"]\n"), "airssys.toml:6:12", "no socket address"),
+        (&service("[service.grants]\nsockets = [\"example.com\"]\n"), "airssys.toml:6:12", "no socket address"),
         (&service("[service.grants]\nhttp = [\"https://example.com\"]\n"), "airssys.toml:6:9", "no pattern of HTTP"),
         (
             &service("[service.grants]\nfiles = { \"/d\" = { host = \"/etc\", max = \"1MiB\" } }\n"),

@@ -12,7 +12,8 @@ use serde::Deserialize;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{Fields, OutgoingBody, OutgoingRequest, Scheme};
 use wasip2::sockets::instance_network::instance_network;
-use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
+use wasip2::sockets::ip_name_lookup::resolve_addresses;
+use wasip2::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 /// What it reaches out for.
@@ -28,7 +29,7 @@ enum Reach {
     Read(String),
     Write(String),
     Variable(String),
-    /// An IPv4 address and a port.
+    /// An IPv4 address or a name, and a port.
     Connect(String),
     Get(String),
     /// A program and its arguments.
@@ -165,7 +166,10 @@ fn reach(what: Reach) -> Result<(), String> {
 }
 
 fn connect(address: &str) -> Result<(), String> {
-    let address: std::net::SocketAddrV4 = address.parse().map_err(name)?;
+    let address = match address.parse::<std::net::SocketAddrV4>() {
+        Ok(address) => address,
+        Err(_) => look_up(address)?,
+    };
     let [a, b, c, d] = address.ip().octets();
     let remote = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) });
     let refused = |code: ErrorCode| code.name().to_owned();
@@ -173,6 +177,25 @@ fn connect(address: &str) -> Result<(), String> {
     socket.start_connect(&instance_network(), remote).map_err(refused)?;
     socket.subscribe().block();
     socket.finish_connect().map(drop).map_err(refused)
+}
+
+/// The first IPv4 address that a name leads to, with the port behind it.
+fn look_up(address: &str) -> Result<std::net::SocketAddrV4, String> {
+    let (host, port) = address.rsplit_once(':').ok_or("no port")?;
+    let port = port.parse().map_err(name)?;
+    let refused = |code: ErrorCode| code.name().to_owned();
+    let found = resolve_addresses(&instance_network(), host).map_err(refused)?;
+    loop {
+        match found.resolve_next_address() {
+            Ok(Some(IpAddress::Ipv4((a, b, c, d)))) => {
+                return Ok(std::net::SocketAddrV4::new([a, b, c, d].into(), port));
+            }
+            Ok(Some(IpAddress::Ipv6(_))) => {}
+            Ok(None) => return Err("no address".to_owned()),
+            Err(ErrorCode::WouldBlock) => found.subscribe().block(),
+            Err(code) => return Err(refused(code)),
+        }
+    }
 }
 
 fn get(url: &str) -> Result<(), String> {
