@@ -152,6 +152,11 @@ pub struct Mailbox<M> {
 }
 
 impl<M> Mailbox<M> {
+    /// How many consumers it has.
+    pub fn consumers(&self) -> usize {
+        self.consumers.len()
+    }
+
     /// A mailbox for `capacity` messages and `consumers` consumers, both at least one.
     ///
     /// Nothing is allocated for messages before the first one.

@@ -35,12 +35,36 @@ pub enum Early<I> {
 
 /// The beat that those who wait share.
 #[derive(Debug, Default)]
-pub struct Pulse(Notify);
+pub struct Pulse {
+    beat: Notify,
+    /// Whether nobody beats, and who waits sets a timer at once.
+    at_once: bool,
+}
 
 impl Pulse {
+    /// One that needs no beat: who waits sets a timer at once. For a clock that is paused, which goes on only when
+    /// nobody has anything to do.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// use std::{future::pending, time::Duration};
+    ///
+    /// use airssys_rt_shim::pulse::{Elapsed, Pulse};
+    ///
+    /// let soon = || tokio::time::Instant::now() + Duration::from_millis(1);
+    /// assert_eq!(Pulse::at_once().timeout_at(pending::<()>(), soon).await, Err(Elapsed));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn at_once() -> Self {
+        Self { beat: Notify::new(), at_once: true }
+    }
+
     /// Gives a beat: those who wait since before it set a timer now.
     pub fn beat(&self) {
-        self.0.notify_waiters();
+        self.beat.notify_waiters();
     }
 
     /// Runs a future until a deadline, which is asked for when the future first has to wait.
@@ -98,8 +122,10 @@ impl Pulse {
         mut future: Pin<&mut impl Future<Output = T>>,
         interrupt: impl FnOnce() -> I,
     ) -> Result<T, Early<I::Output>> {
-        let early = {
-            let mut beat = pin!(self.0.notified());
+        let early = if self.at_once {
+            None
+        } else {
+            let mut beat = pin!(self.beat.notified());
             let mut was_polled = true;
             poll_fn(|context| {
                 if !std::mem::take(&mut was_polled)
