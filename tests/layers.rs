@@ -21,9 +21,9 @@ use std::process::Command;
 use crate::sources::{Arrow, Sources, circles};
 
 /// The modules of the host library, the lowest layer first. Each knows those below it, and nobody beside or above it.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 16] = [
     &["address", "beneath", "blocking", "hex", "hint", "lines", "operation", "schema", "shown", "typed", "unique"],
-    &["guard", "http", "keys", "limits", "rate", "retry", "secrets", "wire"],
+    &["guard", "http", "keys", "limits", "rate", "retry", "secrets", "seeded", "wire"],
     &["audit", "capsules", "logger"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state", "waits"],
@@ -36,6 +36,7 @@ const LAYERS: [&[&str]; 15] = [
     &["deploy"],
     &["apply"],
     &["runtime"],
+    &["trial"],
     &["command"],
 ];
 

@@ -5,6 +5,7 @@
 //! good. And what an embedder does on the runtime that the host is on may take all threads of that. So nothing that the
 //! host needs may wait for one of either.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Runtime};
@@ -12,6 +13,22 @@ use tokio::task::JoinHandle;
 
 /// As many at a time: a start compiles several releases side by side.
 const MOST: usize = 16;
+
+thread_local! {
+    /// Whether what blocks is done on this thread itself.
+    static IN_PLACE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has everything that blocks done in a task of the runtime of this thread, from now on: for a host whose every step
+/// comes in one order.
+pub(crate) fn in_place() {
+    IN_PLACE.set(true);
+}
+
+/// Whether this thread does what blocks itself.
+pub(crate) fn is_in_place() -> bool {
+    IN_PLACE.get()
+}
 
 /// Runs something that blocks, on a thread of the host's own. To be called on a runtime.
 ///
@@ -26,6 +43,9 @@ const MOST: usize = 16;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    if is_in_place() {
+        return tokio::spawn(async move { work() });
+    }
     static OWN: OnceLock<Option<Runtime>> = OnceLock::new();
     let make = || Builder::new_current_thread().max_blocking_threads(MOST).thread_name("airssys-own").build().ok();
     match OWN.get_or_init(make) {

@@ -12,6 +12,7 @@
 mod arrivals;
 mod asked;
 mod before;
+mod begun;
 mod coming;
 mod control;
 mod controller;
@@ -28,6 +29,7 @@ mod query;
 mod renewal;
 mod roster;
 mod running;
+mod seeded;
 mod serving;
 mod shadow;
 mod share;
@@ -58,6 +60,7 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use self::begun::Begun;
 use self::running::Running;
 use self::start::commit;
 use self::watch::Watching;
@@ -123,12 +126,16 @@ impl Behavior for ComponentActor {
             drop(hand);
             return Flow::Exit(reason);
         }
-        if self.instance.as_ref().is_some_and(Instance::is_short)
-            && let Flow::Exit(reason) = Box::pin(self.renew()).await
-        {
-            self.live.forgive(hand.id);
-            drop(hand);
-            return Flow::Exit(reason);
+        let mut begun = None;
+        if self.instance.as_ref().is_some_and(Instance::is_to_be_looked_at) {
+            match Box::pin(self.look(&hand)).await {
+                Ok(looked) => begun = looked,
+                Err(reason) => {
+                    self.live.forgive(hand.id);
+                    drop(hand);
+                    return Flow::Exit(reason);
+                }
+            }
         }
         let Some((hand, left)) = self.admit(hand) else { return Flow::Continue };
         if let Some(function) = &hand.function {
@@ -163,16 +170,19 @@ impl Behavior for ComponentActor {
             turn.key = hand.partition().map(Into::into);
         }
         // Looked at by nobody but who compares two releases.
-        let begun = self.watching.as_ref().map(|watching| watching.begin(instance.turn()));
+        if let Some(watching) = &self.watching {
+            begun.get_or_insert_with(Box::<Begun>::default).watched = Some(watching.begin(instance.turn()));
+        }
         instance.record_message(&hand, left);
-        let ran = {
+        let mut ran = {
             // Pinned here, so that the large future is not moved from hand to hand.
             let handled = pin!(instance.handle(&hand, left, self.identity.terms.limits.turn_deadline));
             handled.await
         };
         instance.recorded_message(&ran);
-        if let (Some(watching), Some(begun)) = (self.watching.as_mut(), begun) {
-            watching.end(begun, &hand, left, &ran, instance.turn());
+        if let Some(begun) = begun {
+            let watching = self.watching.as_deref_mut();
+            Box::pin(begun.over((&self.identity, instance), watching, (&hand, left), &mut ran)).await;
         }
         match ran {
             Ran::Done(Answered { body, commits: false }) => {

@@ -34,6 +34,7 @@ use crate::logger::Clock;
 use crate::middleware::{Layer, Stack};
 use crate::registry::log::{Key, Log};
 use crate::router::Mesh;
+use crate::seeded::Seeded;
 use crate::settings::MeshSettings;
 use crate::topology::folders::{self, Guarded};
 use crate::topology::{ServiceNode, Topology};
@@ -55,6 +56,8 @@ pub(crate) struct StartOptions {
     pub(crate) client: ClientSettings,
     /// Another clock than the system's for logs.
     pub(crate) log_clock: Option<Clock>,
+    /// What everything follows from, in a seeded host.
+    pub(crate) seeded: Option<Seeded>,
 }
 
 impl Default for StartOptions {
@@ -71,6 +74,7 @@ impl Default for StartOptions {
             events: Events::new(events, event_bytes),
             client: ClientSettings::default(),
             log_clock: None,
+            seeded: None,
         }
     }
 }
@@ -147,6 +151,10 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
 /// Compiles the releases, starts the tree, and answers when all of it is up.
 pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Result<Hosted, RuntimeError> {
     let mut trying = Trying(Some(Arc::clone(&options.events)));
+    if let Some(seeded) = &options.seeded {
+        options.events.trace_in(seeded);
+        seeded.begin();
+    }
     let log = Arc::new(written_down(&options)?);
     let stops = Stops::of(&log)?;
     let durable = durable_services(topology, options.data_folder.as_deref())?;
@@ -246,6 +254,9 @@ async fn begin(
         stack.logger.set_clock(clock);
     }
     stack.log(&target.logs);
+    if let Some(seeded) = &options.seeded {
+        stack.spread_retries_by(seeded.other());
+    }
     stack.retry(&target.retries, target.uses_of_retries());
     stack.guard(target.guards());
     let client = Client::new(options.client);
@@ -253,7 +264,8 @@ async fn begin(
         Some(audit) => stack.refusing(audit.refusing()),
         None => stack,
     };
-    let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, Arc::clone(engines.pulse()), client));
+    let pulse = Arc::clone(engines.pulse());
+    let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, pulse, client, options.seeded));
     let shelf = own.map(Shelf::new);
     if let Some(shelf) = &shelf {
         let _it_is_new = mesh.capsules.set(Arc::clone(shelf));

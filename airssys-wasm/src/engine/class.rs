@@ -22,7 +22,7 @@ use super::mappings::{
     InstancePermit, Instances, Mappings, PER_INSTANCE, PER_LONE_MEMORY, PER_MEMORY, PER_STACK, TooManyInstances,
 };
 use super::p3;
-use super::pool::{PoolShape, SLOTS, Tier, config};
+use super::pool::{Meter, PoolShape, SLOTS, Tier, config};
 use crate::limits::{InstanceLimits, Limits, TICK};
 use crate::settings::BASELINE_FROM;
 
@@ -46,6 +46,8 @@ pub(crate) struct EnginesSettings {
     /// mappings for each of its stacks when it is made, so classes that all could hold everything would use the
     /// kernel's mappings up without an instance.
     pub(crate) demand: BTreeMap<InstanceLimits, Demand>,
+    /// What turns are counted in. Where it is instructions there is no clock that ticks.
+    pub(crate) meter: Meter,
 }
 
 /// How many instances there may be with one set of limits. Services have the same ones mostly, so there are few of
@@ -78,6 +80,7 @@ pub(crate) struct Engines {
     pulse: Arc<Pulse>,
     cache: Option<CodeCache>,
     linkers: Linkers,
+    meter: Meter,
     stop: Arc<AtomicBool>,
 }
 
@@ -102,8 +105,8 @@ struct Class {
 
 impl Class {
     /// A class of components of WASI 0.2, with a pool where the optimizing compiler makes them.
-    fn new(shape: PoolShape, tier: Tier, instances: usize, left: usize) -> Result<Self, EngineError> {
-        Self::of(shape, tier, (instances, left), None)
+    fn new(shape: PoolShape, tier: Tier, instances: usize, left: usize, meter: Meter) -> Result<Self, EngineError> {
+        Self::of(shape, tier, (instances, left), None, meter)
     }
 
     /// The same, where its stacks are counted nowhere; otherwise one of WASI 0.3. It has no pool, and takes nothing
@@ -113,13 +116,14 @@ impl Class {
         tier: Tier,
         (instances, left): (usize, usize),
         counted: Option<&Arc<Instances>>,
+        meter: Meter,
     ) -> Result<Self, EngineError> {
         let generation = if counted.is_some() { Generation::Wasi03 } else { Generation::Wasi02 };
         let has_pool = tier == Tier::Optimized && generation == Generation::Wasi02;
         let pool = if has_pool { instances.saturating_mul(PER_STACK) } else { 0 };
         let taken =
             Mappings::take(pool).map_err(|full| EngineError::NoMappings { instances, detail: full.to_string() })?;
-        let mut config = config(shape, instances, tier, generation);
+        let mut config = config(shape, instances, tier, generation, meter);
         if let Some(instances) = counted {
             p3::count_stacks(&mut config, instances);
         }
@@ -178,20 +182,23 @@ impl Engines {
         let stop = Arc::new(AtomicBool::new(false));
         let classes: Arc<Mutex<Vec<Class>>> = Arc::default();
         let (stopped, engines) = (Arc::clone(&stop), Arc::clone(&classes));
-        let pulse = Arc::<Pulse>::default();
+        let pulse = Arc::new(match settings.meter {
+            Meter::Time => Pulse::default(),
+            Meter::Instructions => Pulse::at_once(),
+        });
         let beaten = Arc::clone(&pulse);
-        thread::Builder::new()
-            .name("airssys-tick".to_owned())
-            .spawn(move || {
-                while !stopped.load(Ordering::Relaxed) {
-                    thread::sleep(TICK);
-                    for class in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                        class.engine.increment_epoch();
-                    }
-                    beaten.beat();
+        let tick = move || {
+            while !stopped.load(Ordering::Relaxed) {
+                thread::sleep(TICK);
+                for class in engines.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                    class.engine.increment_epoch();
                 }
-            })
-            .map_err(EngineError::Clock)?;
+                beaten.beat();
+            }
+        };
+        if settings.meter == Meter::Time {
+            thread::Builder::new().name("airssys-tick".to_owned()).spawn(tick).map_err(EngineError::Clock)?;
+        }
         Ok(Self {
             classes,
             compiler: Compiler::default(),
@@ -201,6 +208,7 @@ impl Engines {
             pulse,
             cache: settings.code_cache.clone().map(CodeCache::new),
             linkers: Linkers::default(),
+            meter: settings.meter,
             stop,
         })
     }
@@ -283,7 +291,7 @@ impl Engines {
         }
         self.sweep(&mut classes);
         if generation.has_tasks() {
-            let class = Class::of(shape, tier, (0, 0), Some(&self.instances))?;
+            let class = Class::of(shape, tier, (0, 0), Some(&self.instances), self.meter)?;
             let engine = class.engine.clone();
             classes.push(class);
             return Ok(engine);
@@ -305,7 +313,7 @@ impl Engines {
             announced => announced.saturating_add(spare).min(most),
         };
         let left = share.saturating_sub(announced.saturating_add(spare));
-        let mut class = Class::new(shape, tier, share, left)?;
+        let mut class = Class::new(shape, tier, share, left, self.meter)?;
         class.announced = announced;
         let engine = class.engine.clone();
         classes.push(class);
@@ -358,7 +366,7 @@ impl Engines {
                 _ => {
                     self.sweep(&mut classes);
                     let share = more.saturating_add(SPARE).min(self.instances.most() / shape.memories);
-                    let class = Class::new(shape, Tier::Optimized, share, 0)?;
+                    let class = Class::new(shape, Tier::Optimized, share, 0, self.meter)?;
                     classes.push(Class { announced: more, ..class });
                 }
             }

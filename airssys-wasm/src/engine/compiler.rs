@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::blocking;
+
 /// How many compile at a time: each uses all cores, and takes memory by the size of the component.
 const AT_ONCE: usize = 2;
 /// How nice a compiling thread is, and those that it starts; whoever handles messages gets three times the time of it.
@@ -23,6 +25,9 @@ impl Default for Compiler {
 impl Compiler {
     /// Runs what takes long; what went wrong, where the thread did not start or panicked.
     pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+        if blocking::is_in_place() {
+            return Ok(work());
+        }
         let place = self.0.acquire().await.map_err(|closed| closed.to_string())?;
         let (done, result) = oneshot::channel();
         let thread = std::thread::Builder::new().name("airssys-compile".to_owned());

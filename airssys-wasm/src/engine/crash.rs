@@ -33,6 +33,11 @@ pub(super) fn classify(error: &wasmtime::Error, guest: &Guest) -> Crash {
     }
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return match trap {
+            // In a seeded host, where it is counted what a turn computes.
+            Trap::OutOfFuel => {
+                let planned = guest.planned.as_deref().cloned();
+                planned.unwrap_or(Crash::Budget { budget: limits.turn_budget })
+            }
             Trap::Interrupt => Crash::Budget { budget: limits.turn_budget },
             Trap::StackOverflow => Crash::StackOverflow { limit_bytes: limits.stack_bytes as u64, at: function(error) },
             // Most guests run into `unreachable` when they are refused memory.

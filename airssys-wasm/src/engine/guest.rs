@@ -15,6 +15,7 @@ use super::host::listings::Listings;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
 use super::wasi::Wasi;
+use crate::error::Crash;
 use crate::quota::Quota;
 use crate::turn::{HostCall, Turn};
 
@@ -41,6 +42,8 @@ pub(crate) struct Guest {
     pub(super) names: FileNames,
     /// Taken where another instance comes in its place.
     pub(super) permit: Option<InstancePermit>,
+    /// How it ends where it has no instructions left: none for the end of its budget. In a seeded host alone.
+    pub(super) planned: Option<Box<Crash>>,
 }
 
 impl Guest {

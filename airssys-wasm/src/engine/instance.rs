@@ -52,6 +52,7 @@ use airssys_rt_shim::pulse::{Early, Pulse};
 mod command;
 mod http;
 mod recorded;
+mod seeded;
 mod typed;
 
 /// How a call of a guest ended.
@@ -239,7 +240,10 @@ impl Instance {
         let cut = Arc::clone(&store.data().turn.identity.cut);
         let (pulse, functions) = (Arc::clone(engines.pulse()), template.functions.clone());
         let found = Vec::new();
-        let wear = Wear::default();
+        let mut wear = Wear::default();
+        if store.data().turn.identity.mesh.seeded.is_some() {
+            wear.watch();
+        }
         Ok(Self { store, pulse, clock, cut, calls, exports, functions, found, program, wear, budget_ticks, tape })
     }
 
@@ -503,10 +507,14 @@ fn make_store(
         quotas: HashMap::new(),
         names: FileNames::default(),
         permit: Some(permit),
+        planned: None,
     };
     let mut store = Store::new(&template.engine, guest);
     store.limiter(|guest| &mut guest.limiter);
     store.set_hostcall_fuel(boundary_bytes);
+    if store.data().turn.identity.mesh.seeded.is_some() {
+        seeded::meter(&mut store, template.is_async())?;
+    }
     if template.is_async() {
         let has_tasks = template.has_tasks();
         store.epoch_deadline_callback(move |mut context| {

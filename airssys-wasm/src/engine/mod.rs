@@ -72,7 +72,7 @@ pub use needs::Needs;
 pub use no_call::NoCall;
 pub use obstacle::{Absence, Obstacle};
 pub use pool::Tier;
-pub(crate) use pool::{PoolShape, slot};
+pub(crate) use pool::{Meter, PoolShape, slot};
 pub(crate) use template::Template;
 pub(crate) use wires::Import;
 

@@ -43,6 +43,16 @@ pub enum Tier {
     Optimized,
 }
 
+/// What a turn's budget is counted in. Code that was compiled for one does not run under the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Meter {
+    /// In ticks of the engines' clock: a test in each loop.
+    #[default]
+    Time,
+    /// In instructions, as a seeded host has it.
+    Instructions,
+}
+
 /// What a class gives each of its instances: the limits of a service choose it. The stack is exactly what its limit
 /// says; of memory and table elements the limiter of each instance gives no more than its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +85,7 @@ pub(crate) fn slot(memory_bytes: u64) -> Option<u64> {
     SLOTS.into_iter().find(|slot| memory_bytes <= *slot)
 }
 
-pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier, generation: Generation) -> Config {
+pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier, generation: Generation, meter: Meter) -> Config {
     let PoolShape { slot_bytes, memories, table_elements, tables, stack_bytes } = shape;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::default();
@@ -104,7 +114,8 @@ pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier, generation:
         .concurrency_support(generation.has_tasks())
         .wasm_component_model(true)
         .wasm_component_model_implements(true)
-        .epoch_interruption(true)
+        .epoch_interruption(meter == Meter::Time)
+        .consume_fuel(meter == Meter::Instructions)
         .max_wasm_stack(stack_bytes)
         .async_stack_size(stack_bytes.saturating_add(HOST_STACK))
         .memory_reservation(slot_bytes)

@@ -139,6 +139,12 @@ pub enum Crash {
         /// What is used up.
         detail: String,
     },
+    /// A test of the tree wanted it so: no host but a seeded one ends an instance like this.
+    #[error("a fault of the test: a crash {moment}")]
+    Planned {
+        /// When: `before the turn`, `during the turn` or `after the turn`.
+        moment: String,
+    },
     /// The host's own fault, or one of wasmtime's that has no class of its own.
     #[error("host: {detail}")]
     Host {
@@ -187,6 +193,7 @@ impl Coded for Crash {
             Self::StateDamaged { .. } => "state-damaged",
             Self::Wire { .. } => "wire",
             Self::NoInstance { .. } => "no-instance",
+            Self::Planned { .. } => "planned",
             Self::Host { .. } => "host",
         }
     }

@@ -29,9 +29,10 @@ mod tree;
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub(crate) use event::text;
 pub use event::{Event, Happening, Kind};
@@ -40,6 +41,7 @@ use reached::Reached;
 use ring::{Found, Passed, Ring};
 
 use crate::audit::Audit;
+use crate::seeded::Seeded;
 
 /// The events of one mesh.
 #[derive(Debug)]
@@ -50,13 +52,21 @@ pub(crate) struct Events {
     reached: Mutex<Reached>,
     /// Where denials, grants and the like are on record; none where that is nowhere.
     audit: OnceLock<Arc<Audit>>,
+    /// Where all of them are written down, in a seeded host.
+    seeded: OnceLock<Seeded>,
 }
 
 impl Events {
     /// A ring for so many events of so many bytes together.
     pub(crate) fn new(most: usize, most_bytes: usize) -> Arc<Self> {
         let ring = Mutex::new(Ring::new(most, most_bytes));
-        Arc::new(Self { ring, news: Notify::new(), reached: Mutex::default(), audit: OnceLock::new() })
+        Arc::new(Self {
+            ring,
+            news: Notify::new(),
+            reached: Mutex::default(),
+            audit: OnceLock::new(),
+            seeded: OnceLock::new(),
+        })
     }
 
     /// Keeps so many and so much from now on.
@@ -70,12 +80,24 @@ impl Events {
         let _there_is_none_yet = self.audit.set(Arc::clone(audit));
     }
 
+    /// Writes all of them down there, from now on.
+    pub(crate) fn trace_in(&self, seeded: &Seeded) {
+        // A mesh has one, from its start.
+        let _there_is_none_yet = self.seeded.set(seeded.clone());
+    }
+
     /// Publishes what happened to a service, or to none, and records it where it is of that kind. Never waits.
     pub(crate) fn publish(&self, service: Option<&str>, what: Happening) {
         if let Some(audit) = self.audit.get()
             && let Some(record) = what.record(service)
         {
             audit.note(record);
+        }
+        if let Some(seeded) = self.seeded.get() {
+            seeded.note(format_args!("event {what}"));
+            if let Happening::DeadLetter { to, reason, .. } = &what {
+                seeded.buries(to, reason);
+            }
         }
         let service = service.map(str::to_owned);
         let mut event = Arc::new(Event { number: 0, at: SystemTime::UNIX_EPOCH, service, what });

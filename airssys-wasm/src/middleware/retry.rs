@@ -29,6 +29,11 @@ impl Retry {
         Self { of_service: ArcSwap::default(), seed: AtomicU64::new(u64::from_le_bytes(seed)) }
     }
 
+    /// Has the times between tries follow from this.
+    pub(super) fn spread_by(&self, seed: u64) {
+        self.seed.store(seed, Ordering::Relaxed);
+    }
+
     /// Puts these policies in force, each for the services that use it; what it is about now.
     pub(super) fn put<'a>(
         &self,

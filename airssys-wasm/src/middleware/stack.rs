@@ -128,6 +128,11 @@ impl Stack {
         &self.guards
     }
 
+    /// Has the times between tries follow from this, and not from chance.
+    pub(crate) fn spread_retries_by(&self, seed: u64) {
+        self.retry.spread_by(seed);
+    }
+
     /// Puts policies in force by which what failed is tried again, each for the services that use it: pairs of both
     /// names.
     pub(crate) fn retry<'a>(&self, policies: &[RetryPolicy], uses: impl Iterator<Item = (&'a str, &'a str)>) {

@@ -56,6 +56,7 @@ use crate::events::Events;
 use crate::message::{DeadLetter, DeadReason, DownReason};
 use crate::middleware::{Stack, Who};
 use crate::process::Places;
+use crate::seeded::Seeded;
 use crate::settings::MeshSettings;
 use crate::waits::Waits;
 
@@ -95,6 +96,8 @@ pub(crate) struct Mesh {
     /// Where capsules go; nothing is recorded where there is no folder for them.
     pub(crate) capsules: OnceLock<Arc<Shelf>>,
     next_id: AtomicU64,
+    /// What everything follows from, in a seeded host.
+    pub(crate) seeded: Option<Seeded>,
 }
 
 /// Who sends, and on behalf of which message.
@@ -122,6 +125,7 @@ impl Mesh {
         events: Arc<Events>,
         pulse: Arc<Pulse>,
         client: Client,
+        seeded: Option<Seeded>,
     ) -> Self {
         Self {
             waits: Arc::clone(&stack.waits),
@@ -138,6 +142,7 @@ impl Mesh {
             capsules: OnceLock::new(),
             dead: DeadLetters::new(settings.dead_letters, settings.dead_letter_bytes, DeadLetter::bytes),
             next_id: AtomicU64::new(1),
+            seeded,
         }
     }
 

@@ -12,7 +12,8 @@ use crate::settings::{MailboxShape, Multiplicity};
 fn mesh() -> (Mesh, Arc<Service>) {
     let events = Events::new(10, 1 << 10);
     let client = Client::new(ClientSettings::default());
-    let mesh = Mesh::new(MeshSettings::default(), Stack::new(Vec::new(), &events), events, Arc::default(), client);
+    let mesh =
+        Mesh::new(MeshSettings::default(), Stack::new(Vec::new(), &events), events, Arc::default(), client, None);
     let address = Address::of_service("one").unwrap();
     let shape = MailboxShape { capacity: 1, overflow: Overflow::DropNewest, ..MailboxShape::default() };
     let limits = Limits::default();

@@ -8,8 +8,10 @@ use std::time::SystemTime;
 
 use super::Runtime;
 use crate::apply::{self, Checked, RuntimeError, StartOptions};
+use crate::engine::Meter;
 use crate::events::Subscription;
 use crate::middleware::Layer;
+use crate::seeded::Seeded;
 use crate::topology::Topology;
 
 /// Makes a [`Runtime`].
@@ -173,6 +175,36 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn trust(mut self, certificate: impl Into<Vec<u8>>) -> Self {
         self.options.client.roots.push(certificate.into());
+        self
+    }
+
+    /// Has everything that is not a guest's own choice follow from a seed: see [`crate::seeded`]. To be started within
+    /// [`Seeded::run`].
+    ///
+    /// Not for service: guests compute slower, all of it is one thread, and its clocks are its own.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::Runtime;
+    /// use airssys_wasm::seeded::Seeded;
+    /// use airssys_wasm::topology::Topology;
+    ///
+    /// let topology = Topology::parse("name = \"empty\"\n[[supervisor]]\nname = \"later\"\n", ".".as_ref())?;
+    /// let seeded = Seeded::new(7);
+    /// let services = seeded.run(async || {
+    ///     let runtime = Runtime::builder().seeded(&seeded).start(&topology).await.ok()?;
+    ///     let services = runtime.services().len();
+    ///     runtime.shutdown().await;
+    ///     Some(services)
+    /// })?;
+    /// assert_eq!(services, Some(0));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn seeded(mut self, seeded: &Seeded) -> Self {
+        self.options.engines.meter = Meter::Instructions;
+        self.options.seeded = Some(seeded.clone());
         self
     }
 

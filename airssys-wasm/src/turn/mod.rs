@@ -64,10 +64,11 @@ pub(crate) use self::told::{Line, Scripted};
 use self::awaited::Names;
 use self::chance::Chance;
 use self::effect::{Effect, HeldEffects, forget, leave};
-use crate::capability::Operation;
+use crate::capability::{Operation, Randomness};
 use crate::error::{CallError, SendError};
 use crate::limits::OVERHEAD_BYTES;
 use crate::middleware::{Entry, Outcome};
+use crate::seeded::Seeded;
 use crate::settings::Terms;
 use crate::state::{Saving, State, Transaction};
 
@@ -115,9 +116,14 @@ impl Turn {
             .environment()
             .filter_map(|(name, written)| Some((name.to_owned(), config.variable(service, written)?.into_owned())));
         let environment = each.collect();
+        let seeded = identity.mesh.seeded.as_ref();
+        let randomness = match (baseline.randomness, seeded) {
+            (Randomness::Real, Some(seeded)) => Randomness::Seeded(seeded.for_guest()),
+            (randomness, _) => randomness,
+        };
         Self {
-            time: Time::new(baseline.clocks),
-            chance: Chance::new(baseline.randomness, identity.address().as_str()),
+            time: Time::new(baseline.clocks, seeded.map(Seeded::wall)),
+            chance: Chance::new(randomness, identity.address().as_str()),
             environment,
             identity,
             trace: 0,

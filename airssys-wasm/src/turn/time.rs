@@ -1,6 +1,8 @@
 //! The clocks of a guest, as the topology has them: the machine's, coarse, or standing still.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 use crate::capability::Clocks;
 
@@ -10,11 +12,13 @@ pub(crate) struct Time {
     clocks: Clocks,
     /// Where the monotonic one begins.
     began: Instant,
+    /// The time since 1970 at that moment, in a seeded host; none where the machine says what time it is.
+    wall: Option<Duration>,
 }
 
 impl Time {
-    pub(crate) fn new(clocks: Clocks) -> Self {
-        Self { clocks, began: Instant::now() }
+    pub(crate) fn new(clocks: Clocks, wall: Option<Duration>) -> Self {
+        Self { clocks, began: Instant::now(), wall }
     }
 
     /// How coarse they are; none where they are as fine as the machine's.
@@ -28,7 +32,10 @@ impl Time {
 
     /// The time since 1970; nothing before that.
     pub(crate) fn wall(&self) -> Duration {
-        self.seen(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+        self.seen(|| match self.wall {
+            Some(wall) => wall + self.began.elapsed(),
+            None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        })
     }
 
     /// Nanoseconds since this instance began.
@@ -75,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_taken_away_stands_at_zero() {
-        let time = Time::new(Clocks::None);
+        let time = Time::new(Clocks::None, None);
         assert_eq!((time.wall(), time.monotonic()), (Duration::ZERO, 0));
     }
 }

@@ -122,6 +122,8 @@ pub(in crate::engine) struct Wear {
     /// What there was when it was looked last.
     room: Option<usize>,
     is_short: bool,
+    /// Whether each turn is looked at for another reason.
+    is_watched: bool,
 }
 
 /// Room of which a turn can leave half behind, and the next one has enough all the same.
@@ -146,6 +148,16 @@ impl Wear {
 
     pub(in crate::engine) fn is_short(&self) -> bool {
         self.is_short
+    }
+
+    /// Has each turn looked at.
+    pub(in crate::engine) fn watch(&mut self) {
+        self.is_watched = true;
+    }
+
+    /// Whether the next turn is to be looked at: one test, of both.
+    pub(in crate::engine) fn is_to_be_looked_at(&self) -> bool {
+        self.is_short | self.is_watched
     }
 
     /// Nothing can be done about it until another turn leaves something behind.

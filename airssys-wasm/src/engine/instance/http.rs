@@ -125,6 +125,11 @@ impl Instance {
         self.wear.is_short() && self.store.data().handles.is_empty()
     }
 
+    /// Whether there is something to look at before the next turn: it is short of resources, or the host is seeded.
+    pub(crate) fn is_to_be_looked_at(&self) -> bool {
+        self.wear.is_to_be_looked_at()
+    }
+
     /// No other instance comes in its place now.
     pub(crate) fn stays(&mut self) {
         self.wear.forget();

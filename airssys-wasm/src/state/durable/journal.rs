@@ -1,29 +1,52 @@
-//! The channel to the thread that makes commits durable. States and the runtime send on it.
+//! The channel to the thread that makes commits durable. States and the runtime send on it. In a host whose every step
+//! comes in one order it is a task and no thread.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use std::{fmt, io, thread};
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::StateError;
 use super::budget::Budget;
 use super::file::StateFile;
 use super::kept::LoadedService;
 use super::sums::Sums;
-use super::writer::{Order, Pause, Writer, pause};
+use super::writer::{Batch, Order, Pause, Writer, pause};
+use crate::blocking;
 use crate::state::{Home, NO_MESSAGE, Thread};
+
+/// How long a write takes where the clock is paused.
+const SYNC: Duration = Duration::from_millis(1);
 
 /// The way to the thread. Its queue is unbounded and never longer than there are actors: each waits for what it has put
 /// in.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    orders: Sender<Order>,
+    orders: Way,
     /// The same for the states.
     thread: Thread,
     budget: Arc<Budget>,
+}
+
+/// The way to the thread, or to the task.
+#[derive(Clone)]
+struct Way {
+    orders: Sender<Order>,
+    /// Wakes the task.
+    bell: Option<Arc<Notify>>,
+}
+
+impl Way {
+    /// Fails where nobody is there any more.
+    fn send(&self, order: Order) -> Result<(), SendError<Order>> {
+        self.orders.send(order)?;
+        self.bell.iter().for_each(|bell| bell.notify_one());
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Journal {
@@ -45,13 +68,20 @@ impl Journal {
         let (orders, asked) = channel();
         let budget = Arc::new(Budget::new(bytes));
         let writer = Writer::new(file, Arc::clone(&budget), pause);
-        let runtime = Handle::try_current().ok();
-        let work = move || {
-            // The rest of a commit may start tasks.
-            let _entered = runtime.as_ref().map(Handle::enter);
-            writer.run(&asked);
+        let orders = if blocking::is_in_place() {
+            let bell = Arc::new(Notify::new());
+            tokio::spawn(in_place(writer, asked, Arc::clone(&bell)));
+            Way { orders, bell: Some(bell) }
+        } else {
+            let runtime = Handle::try_current().ok();
+            let work = move || {
+                // The rest of a commit may start tasks.
+                let _entered = runtime.as_ref().map(Handle::enter);
+                writer.run(&asked);
+            };
+            thread::Builder::new().name("airssys-state".to_owned()).spawn(work)?;
+            Way { orders, bell: None }
         };
-        thread::Builder::new().name("airssys-state".to_owned()).spawn(work)?;
         let to = orders.clone();
         // Where the thread is gone, what whoever waits is told by is dropped with the commit.
         let saves = move |save| drop(to.send(Order::Save(save)));
@@ -104,6 +134,22 @@ impl Journal {
         if self.orders.send(order(answer)).is_ok() {
             // Dropped without an answer: it is closed, and so nothing is under way.
             let _closed = answered.await;
+        }
+    }
+}
+
+/// Writes as the thread does, on the runtime's own: until it is told to close.
+async fn in_place(mut writer: Writer, asked: Receiver<Order>, bell: Arc<Notify>) {
+    let mut batch = Batch::default();
+    loop {
+        bell.notified().await;
+        // What comes meanwhile is written as one step, as where a disk takes its time.
+        tokio::time::sleep(SYNC).await;
+        while let Ok(first) = asked.try_recv() {
+            writer.step(&mut batch, first, &asked);
+            if batch.is_to_close() {
+                return writer.end(batch);
+            }
         }
     }
 }

@@ -76,7 +76,7 @@ pub(super) struct Writer {
 
 /// What is done at the same time.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     group: Vec<Save>,
     /// Makes a state what it was before anybody had written to it, after the group.
     forget: Option<Save>,
@@ -94,6 +94,11 @@ impl Batch {
             Order::Settle(answer) => self.settled.push(answer),
             Order::Close(answer) => self.close = Some(answer),
         }
+    }
+
+    /// Whether it is the last one.
+    pub(super) fn is_to_close(&self) -> bool {
+        self.close.is_some()
     }
 
     /// Whether what comes next is for another one.
@@ -148,34 +153,44 @@ impl Writer {
     /// Until it is told to close, or nobody can tell it anything any more.
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
         let mut batch = Batch::default();
-        while batch.close.is_none() {
+        while !batch.is_to_close() {
             let Ok(first) = orders.recv() else { break };
-            batch.take(first);
-            while !batch.is_full()
-                && let Ok(next) = orders.try_recv()
-            {
-                batch.take(next);
-            }
-            self.save_admitted(&mut batch.group);
-            if let Some(mut forget) = batch.forget.take() {
-                match self.drop_damaged(&forget.state) {
-                    Ok(()) => {
-                        // A group of its own: a turn whose actor was killed may have left a commit of the same state in
-                        // the one before.
-                        forget.writes.delete_all(&forget.state);
-                        batch.group.push(forget);
-                        self.save_admitted(&mut batch.group);
-                    }
-                    Err(why) => drop(forget.done.send(Err(why))),
+            self.step(&mut batch, first, orders);
+        }
+        self.end(batch);
+    }
+
+    /// Does what it is asked for first, and with that what waits already.
+    pub(super) fn step(&mut self, batch: &mut Batch, first: Order, orders: &Receiver<Order>) {
+        batch.take(first);
+        while !batch.is_full()
+            && let Ok(next) = orders.try_recv()
+        {
+            batch.take(next);
+        }
+        self.save_admitted(&mut batch.group);
+        if let Some(mut forget) = batch.forget.take() {
+            match self.drop_damaged(&forget.state) {
+                Ok(()) => {
+                    // A group of its own: a turn whose actor was killed may have left a commit of the same state in
+                    // the one before.
+                    forget.writes.delete_all(&forget.state);
+                    batch.group.push(forget);
+                    self.save_admitted(&mut batch.group);
                 }
-            }
-            for (service, answer) in batch.reads.drain(..) {
-                let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.load(&service)));
-            }
-            for answer in batch.settled.drain(..) {
-                let _nobody_waits_any_more = answer.send(());
+                Err(why) => drop(forget.done.send(Err(why))),
             }
         }
+        for (service, answer) in batch.reads.drain(..) {
+            let _nobody_waits_any_more = answer.send(self.look().and_then(|()| self.file.load(&service)));
+        }
+        for answer in batch.settled.drain(..) {
+            let _nobody_waits_any_more = answer.send(());
+        }
+    }
+
+    /// Lets go of the file, and tells who waits for that.
+    pub(super) fn end(mut self, batch: Batch) {
         if let Err(error) = self.look() {
             tracing::error!(target: "airssys::state", %error, "a commit that failed may be in the file");
         }

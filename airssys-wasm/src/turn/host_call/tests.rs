@@ -145,6 +145,7 @@ any_of!(crash: Crash {
     StateDamaged => text().prop_map(|detail| Crash::StateDamaged { detail }),
     Wire => text().prop_map(|detail| Crash::Wire { detail }),
     NoInstance => text().prop_map(|detail| Crash::NoInstance { detail }),
+    Planned => text().prop_map(|moment| Crash::Planned { moment }),
     Host => text().prop_map(|detail| Crash::Host { detail }),
 });
 

@@ -1,0 +1,85 @@
+//! What is looked at when a turn is over: it is compared, or a seed has said what comes of it. Nothing is where nothing
+//! is compared and the host is not seeded.
+
+use std::time::{Duration, Instant};
+
+use super::watch::Watching;
+use crate::address::Address;
+use crate::engine::{Answered, Instance, Ran};
+use crate::error::Crash;
+use crate::hint::Coded;
+use crate::message::Envelope;
+use crate::seeded::{Ended, InTurn, Moment, Said, Turn, sum};
+use crate::turn::Identity;
+use airssys_rt_shim::mailbox::InHand;
+
+/// A turn of that kind that has begun.
+#[derive(Default)]
+pub(super) struct Begun {
+    /// When it began, where two releases are compared.
+    pub(super) watched: Option<Instant>,
+    /// What a seed said of it.
+    pub(super) said: Option<Said>,
+}
+
+impl Begun {
+    /// The turn is over, and is not committed: it is compared, written down, and made to crash where it was to.
+    pub(super) async fn over(
+        &self,
+        (identity, instance): (&Identity, &mut Instance),
+        watching: Option<&mut Watching>,
+        (hand, left): (&InHand<'_, Box<Envelope>>, Duration),
+        ran: &mut Ran<Answered>,
+    ) {
+        if let (Some(said), Some(seeded)) = (self.said, identity.mesh.seeded.as_ref()) {
+            let instructions = instance.refuel(None);
+            if let (Some(fault), false) = (said.fault, matches!(ran, Ran::Crashed(_))) {
+                *ran = Ran::Crashed(match fault {
+                    InTurn::Crash(moment) => planned(moment),
+                    InTurn::Hang => {
+                        let deadline = identity.terms.limits.turn_deadline;
+                        tokio::time::sleep(deadline).await;
+                        Crash::Deadline { deadline }
+                    }
+                });
+            }
+            let told = match ran {
+                Ran::Done(Answered { body, commits }) => {
+                    let word = if *commits { "done" } else { "error" };
+                    let answer = body.as_ref().map_or_else(|| "none".to_owned(), |body| sum(body));
+                    format!("{word} answer {answer}")
+                }
+                Ran::Fault(fault) => format!("fault {fault}"),
+                Ran::Crashed(crash) => format!("crash {}: {crash}", crash.code()),
+            };
+            seeded.ended(Ended {
+                turn: turn_of(identity.address(), hand),
+                outcome: format_args!("{told}"),
+                happens: ran.commits(),
+                shared: identity.mailbox.consumers() > 1,
+                instructions,
+            });
+        }
+        if let (Some(watching), Some(at)) = (watching, self.watched) {
+            watching.end(at, hand, left, ran, instance.turn());
+        }
+    }
+}
+
+/// The crash that is wanted in that moment.
+pub(super) fn planned(moment: Moment) -> Crash {
+    Crash::Planned { moment: moment.to_string() }
+}
+
+/// A turn of an actor over a message, as a seed is asked about it.
+pub(super) fn turn_of<'a>(actor: &'a Address, message: &'a Envelope) -> Turn<'a> {
+    Turn {
+        actor: actor.as_str(),
+        id: message.id,
+        sender: message.sender.as_ref().map(Address::as_str),
+        key: message.partition(),
+        delivery: message.delivery.name(),
+        attempt: message.attempt,
+        body: &message.body,
+    }
+}

@@ -1,0 +1,35 @@
+//! Before a turn, where something is to be looked at: an instance that is short of resources, and in a seeded host the
+//! seed, which says when the turn begins and what goes wrong in it.
+
+use airssys_rt_shim::exit::ExitReason;
+use airssys_rt_shim::worker::Flow;
+
+use super::begun::{Begun, planned, turn_of};
+use super::{ComponentActor, Hand};
+use crate::seeded::{InTurn, Moment};
+
+impl ComponentActor {
+    /// Looks, and says what is to be looked at when the turn is over. An error is the end of the actor.
+    #[cold]
+    pub(super) async fn look(&mut self, hand: &Hand<'_>) -> Result<Option<Box<Begun>>, ExitReason> {
+        if self.instance.as_ref().is_some_and(|instance| instance.is_short())
+            && let Flow::Exit(reason) = self.renew().await
+        {
+            return Err(reason);
+        }
+        let Some(seeded) = self.identity.mesh.seeded.clone() else { return Ok(None) };
+        let said = seeded.turn(&turn_of(self.identity.address(), hand));
+        said.wait().await;
+        let crash = match said.fault {
+            // What is over before that instruction crashes afterwards.
+            Some(InTurn::Crash(moment @ (Moment::Before | Moment::During))) => {
+                Some((said.instructions, planned(moment)))
+            }
+            Some(InTurn::Crash(Moment::After) | InTurn::Hang) | None => None,
+        };
+        if let Some(instance) = &mut self.instance {
+            instance.refuel(crash);
+        }
+        Ok(Some(Box::new(Begun { watched: None, said: Some(said) })))
+    }
+}

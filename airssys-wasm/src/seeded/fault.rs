@@ -1,0 +1,358 @@
+//! Faults as data: what is to go wrong, where, and how often.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::draw::Draw;
+
+/// The moment of a turn in which a component crashes.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::seeded::Moment;
+///
+/// assert_eq!(Moment::During.to_string(), "during the turn");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Moment {
+    /// As it begins, before the component has done anything.
+    Before,
+    /// At some instruction of the component's, or of what it was compiled from. What it did before that is discarded.
+    During,
+    /// When the component has returned, and nothing of what it did has happened yet.
+    After,
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "before the turn",
+            Self::During => "during the turn",
+            Self::After => "after the turn",
+        })
+    }
+}
+
+/// What goes wrong.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::seeded::FaultKind;
+///
+/// assert_eq!(FaultKind::Crash.to_string(), "crash");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// The component that runs a turn ends, as by a trap.
+    Crash,
+    /// A turn does all that it does, and then never returns: it ends at the turn deadline.
+    Hang,
+    /// There is no room for a message in the mailbox that it goes to, whoever sends it.
+    Full,
+    /// A message from outside of the mesh gets lost on its way to it, and its client waits for nothing.
+    Drop,
+}
+
+impl FaultKind {
+    /// Whether it is about turns, and not about messages.
+    fn is_of_turns(self) -> bool {
+        matches!(self, Self::Crash | Self::Hang)
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Crash => "crash",
+            Self::Hang => "hang",
+            Self::Full => "full",
+            Self::Drop => "drop",
+        })
+    }
+}
+
+/// A fault that a test injects: with [`Fault::nth`] at one turn or message, with [`Fault::rate`] at some.
+///
+/// # Example
+///
+/// The third turn of `ledger` crashes when it is over, and one turn in a hundred of any service whenever it likes:
+///
+/// ```
+/// use airssys_wasm::seeded::{Fault, FaultKind, Moment};
+///
+/// let third = Fault {
+///     at: Some(Moment::After),
+///     service: Some("ledger".to_owned()),
+///     nth: Some(3),
+///     ..Fault::new(FaultKind::Crash)
+/// };
+/// let some = Fault { rate: Some(0.01), ..Fault::new(FaultKind::Crash) };
+/// assert!(third.check().is_ok() && some.check().is_ok());
+/// assert!(Fault::new(FaultKind::Crash).check().is_err(), "it says neither which turn nor how many");
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// What goes wrong.
+    pub kind: FaultKind,
+    /// Of a crash: in which moment of the turn; by default one is drawn each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Moment>,
+    /// Where: a service by its name, or one actor of it by its address, such as `cart/alice`. By default everywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// At which of the turns or messages that are meant, counted from 1 over all incarnations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nth: Option<u64>,
+    /// At what part of the turns or messages that are meant, from 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// How often at most; by default as often as it is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+}
+
+impl Fault {
+    /// One of which the rest is to be said.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::seeded::{Fault, FaultKind};
+    ///
+    /// let every_tenth = Fault { rate: Some(0.1), count: Some(3), ..Fault::new(FaultKind::Crash) };
+    /// assert!(every_tenth.check().is_ok());
+    /// ```
+    #[must_use]
+    pub fn new(kind: FaultKind) -> Self {
+        Self { kind, at: None, service: None, nth: None, rate: None, count: None }
+    }
+
+    /// Whether it says all that is needed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::seeded::{Fault, FaultKind};
+    ///
+    /// let wrong = Fault { rate: Some(1.5), ..Fault::new(FaultKind::Crash) }.check().unwrap_err();
+    /// assert!(wrong.contains("from 0 to 1"), "{wrong}");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), String> {
+        match (self.nth, self.rate) {
+            (None, None) => return Err("a fault has `nth` or `rate`: it says neither".to_owned()),
+            (Some(_), Some(_)) => return Err("a fault has `nth` or `rate`: it says both".to_owned()),
+            (Some(0), _) => return Err("`nth` is 0, and turns and messages are counted from 1".to_owned()),
+            (_, Some(rate)) if !(0.0..=1.0).contains(&rate) => {
+                return Err(format!("`rate` is {rate}, and is a part of the turns or messages: from 0 to 1"));
+            }
+            _ => {}
+        }
+        if self.nth.is_some() && self.count.is_some() {
+            return Err("`count` goes with `rate`: the `nth` comes once".to_owned());
+        }
+        if self.count == Some(0) {
+            return Err("`count` is 0, so it never happens".to_owned());
+        }
+        if self.at.is_some() && self.kind != FaultKind::Crash {
+            return Err(format!("`at` is about a crash, and this is `{}`", self.kind));
+        }
+        Ok(())
+    }
+
+    /// Whether a turn of this actor is meant.
+    fn is_about(&self, address: &str) -> bool {
+        match self.service.as_deref() {
+            None => true,
+            Some(place) => place == address || address.split('/').next() == Some(place),
+        }
+    }
+}
+
+/// What goes wrong in one turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InTurn {
+    Crash(Moment),
+    Hang,
+}
+
+impl fmt::Display for InTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crash(moment) => write!(f, "crash {moment}"),
+            Self::Hang => f.write_str("hang"),
+        }
+    }
+}
+
+/// A fault, and how far it came.
+#[derive(Debug)]
+struct Counted {
+    fault: Fault,
+    seen: u64,
+    times: u64,
+}
+
+/// The faults of a run.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    faults: Vec<Counted>,
+    /// How often each kind came.
+    done: BTreeMap<String, u64>,
+}
+
+impl Plan {
+    pub(super) fn new(faults: Vec<Fault>) -> Self {
+        let faults = faults.into_iter().map(|fault| Counted { fault, seen: 0, times: 0 }).collect();
+        Self { faults, done: BTreeMap::new() }
+    }
+
+    /// Nothing goes wrong from now on.
+    pub(super) fn end(&mut self) {
+        self.faults.clear();
+    }
+
+    /// What goes wrong in the turn that an actor begins now; none where nothing does.
+    pub(super) fn turn(&mut self, address: &str, draw: &mut Draw) -> Option<InTurn> {
+        let (kind, at) = self.hit(address, draw, FaultKind::is_of_turns)?;
+        let wrong = match kind {
+            FaultKind::Hang => InTurn::Hang,
+            _ => InTurn::Crash(at),
+        };
+        *self.done.entry(wrong.to_string()).or_default() += 1;
+        Some(wrong)
+    }
+
+    /// Whether this goes wrong with a message to an address.
+    pub(super) fn message(&mut self, address: &str, draw: &mut Draw, kind: FaultKind) -> bool {
+        let hit = self.hit(address, draw, |other| other == kind).is_some();
+        if hit {
+            *self.done.entry(kind.to_string()).or_default() += 1;
+        }
+        hit
+    }
+
+    /// Each fault counts and draws, also where another one hits: what one does changes nothing for the others.
+    fn hit(
+        &mut self,
+        address: &str,
+        draw: &mut Draw,
+        is_meant: impl Fn(FaultKind) -> bool,
+    ) -> Option<(FaultKind, Moment)> {
+        let mut hit = None;
+        for Counted { fault, seen, times } in &mut self.faults {
+            if !is_meant(fault.kind) || !fault.is_about(address) {
+                continue;
+            }
+            *seen += 1;
+            let happens = match (fault.nth, fault.rate) {
+                (Some(nth), _) => nth == *seen,
+                (None, Some(rate)) => draw.happens(rate),
+                (None, None) => false,
+            };
+            let moments = [Moment::Before, Moment::During, Moment::After];
+            let drawn = moments[usize::try_from(draw.below(3)).unwrap_or_default()];
+            if happens && hit.is_none() && fault.count.is_none_or(|most| *times < most) {
+                *times += 1;
+                hit = Some((fault.kind, fault.at.unwrap_or(drawn)));
+            }
+        }
+        hit
+    }
+
+    /// How often each came.
+    pub(super) fn done(&self) -> BTreeMap<String, u64> {
+        self.done.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+
+    use super::super::draw::{Draw, Purpose};
+    use super::{Fault, FaultKind, InTurn, Moment, Plan};
+
+    fn crash() -> Fault {
+        Fault::new(FaultKind::Crash)
+    }
+
+    fn hits(faults: Vec<Fault>, addresses: &[&str]) -> Vec<Option<InTurn>> {
+        let (mut plan, mut draw) = (Plan::new(faults), Draw::new(1, Purpose::Faults));
+        addresses.iter().map(|address| plan.turn(address, &mut draw)).collect()
+    }
+
+    #[test]
+    fn a_turn_is_counted_where_it_is_meant_and_hit_once() {
+        let second = Fault { at: Some(Moment::After), service: Some("cart".to_owned()), nth: Some(2), ..crash() };
+        let after = Some(InTurn::Crash(Moment::After));
+        assert_eq!(
+            hits(vec![second], &["cart/a", "shop", "cart/b", "carts", "cart/a"]),
+            [None, None, after, None, None]
+        );
+    }
+
+    #[test]
+    fn an_address_means_one_actor_and_a_count_ends_it() {
+        let always = Fault {
+            service: Some("cart/a".to_owned()),
+            rate: Some(1.0),
+            count: Some(2),
+            at: Some(Moment::Before),
+            ..crash()
+        };
+        let before = Some(InTurn::Crash(Moment::Before));
+        assert_eq!(
+            hits(vec![always], &["cart/a", "cart/b", "cart", "cart/a", "cart/a"]),
+            [before, None, None, before, None]
+        );
+    }
+
+    #[test]
+    fn what_one_fault_does_changes_nothing_for_another() {
+        let some = Fault { rate: Some(0.3), service: Some("b".to_owned()), ..crash() };
+        let places: Vec<&str> = (0..100).map(|at| if at % 2 == 0 { "a" } else { "b" }).collect();
+        let never = Fault { nth: Some(1_000), service: Some("c".to_owned()), ..crash() };
+        assert_eq!(hits(vec![some.clone()], &places), hits(vec![never, some], &places));
+    }
+
+    #[test]
+    fn what_says_too_little_or_too_much_is_told() {
+        for (fault, says) in [
+            (crash(), "says neither"),
+            (Fault { nth: Some(1), rate: Some(0.5), ..crash() }, "says both"),
+            (Fault { nth: Some(0), ..crash() }, "counted from 1"),
+            (Fault { rate: Some(f64::NAN), ..crash() }, "from 0 to 1"),
+            (Fault { nth: Some(1), count: Some(2), ..crash() }, "comes once"),
+            (Fault { rate: Some(0.5), count: Some(0), ..crash() }, "never happens"),
+            (Fault { nth: Some(1), at: Some(Moment::After), ..Fault::new(FaultKind::Hang) }, "about a crash"),
+        ] {
+            let wrong = fault.check().unwrap_err();
+            assert!(wrong.contains(says), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn faults_of_messages_and_of_turns_do_not_count_each_other() {
+        let full = Fault { nth: Some(2), ..Fault::new(FaultKind::Full) };
+        let hang = Fault { nth: Some(1), ..Fault::new(FaultKind::Hang) };
+        let (mut plan, mut draw) = (Plan::new(vec![full, hang]), Draw::new(1, Purpose::Faults));
+        assert!(!plan.message("a", &mut draw, FaultKind::Full));
+        assert_eq!(plan.turn("a", &mut draw), Some(InTurn::Hang));
+        assert!(!plan.message("a", &mut draw, FaultKind::Drop));
+        assert!(plan.message("a", &mut draw, FaultKind::Full));
+        assert_eq!(plan.done().into_iter().collect::<Vec<_>>(), [("full".to_owned(), 1), ("hang".to_owned(), 1)]);
+    }
+}

@@ -1,0 +1,473 @@
+//! A seeded host: one in which everything that is not a guest's own choice follows from a number, so that a run is
+//! repeated step by step.
+//!
+//! [`Seeded::run`] gives it a thread, a runtime that has no other, and a clock that stands still while anybody has
+//! something to do, and then goes on to when the next one wants to. What would take a thread of its own is done on this
+//! one. A host that is started there with [`RuntimeBuilder::seeded`](crate::RuntimeBuilder::seeded) asks in three
+//! places: who goes on and when before each turn, what goes wrong in it, and what random numbers a guest is given. The
+//! guests themselves run as ever, but that what they compute is counted in instructions and not in time.
+//!
+//! What is done is written down as a [trace](Report): where two runs have the same digest, all of it came in the same
+//! order. It refuses to judge what it sees beyond what holds for each mesh: that no message is handled twice, and that
+//! one sender's messages to one actor are handled in order.
+//!
+//! A host that is not seeded has none of this: it looks at no clock, draws nothing and writes nothing down for it.
+
+mod draw;
+mod fault;
+mod trace;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, io, panic, thread};
+
+use tokio::runtime::Builder;
+use tokio::time::Instant;
+
+pub(crate) use self::fault::InTurn;
+pub use self::fault::{Fault, FaultKind, Moment};
+
+use self::draw::{Draw, Purpose};
+use self::fault::Plan;
+use self::trace::Trace;
+use crate::{blocking, hex};
+
+/// What its guests' wall clocks show when a run begins: the first moment of 2026, in seconds since 1970.
+const BEGIN: Duration = Duration::from_secs(1_767_225_600);
+/// The stack of its thread, in bytes: as much as is left of it decides what is done in place.
+const STACK: usize = 16 << 20;
+/// The longest that a message is late by itself.
+const LATEST: Duration = Duration::from_millis(20);
+/// What a turn is taken to compute before anybody knows how much it does, in instructions.
+const USUAL: u64 = 20_000;
+
+/// A run that follows from a seed. Clones are the same run.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use airssys_wasm::Runtime;
+/// use airssys_wasm::seeded::Seeded;
+/// use airssys_wasm::topology::Topology;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+/// # let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+/// let topology = Topology::parse(text, folder.path())?;
+/// let digest = || -> Result<String, Box<dyn std::error::Error>> {
+///     let seeded = Seeded::new(7);
+///     seeded.run(async || {
+///         let runtime = Runtime::builder().seeded(&seeded).start(&topology).await.map_err(|error| error.to_string())?;
+///         // A day passes as soon as nobody has anything to do.
+///         tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+///         runtime.call("echo", "hello", Duration::from_secs(5)).await.map_err(|error| error.to_string())?;
+///         runtime.shutdown().await;
+///         Ok::<_, String>(())
+///     })??;
+///     Ok(seeded.report().digest)
+/// };
+/// assert_eq!(digest()?, digest()?);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Seeded(Arc<Inner>);
+
+struct Inner {
+    seed: u64,
+    time: Mutex<Time>,
+    state: Mutex<State>,
+}
+
+/// What has passed in the runs before, and when the one began that goes on.
+#[derive(Default)]
+struct Time {
+    before: Duration,
+    began: Option<Instant>,
+}
+
+struct State {
+    order: Draw,
+    faults: Draw,
+    guests: Draw,
+    others: Draw,
+    plan: Plan,
+    trace: Trace,
+    turns: u64,
+    /// What the turns of each service computed last, in instructions.
+    computed: HashMap<Box<str>, u64>,
+    /// The messages whose turns happened.
+    handled: HashSet<u64>,
+    /// The last message of each sender that each actor has handled, for each key.
+    last: HashMap<(String, String, Option<String>), u64>,
+    /// The dead letters of each service that had no turn which is counted.
+    buried: HashMap<Box<str>, u64>,
+    broken: Vec<String>,
+}
+
+/// A turn that is about to begin.
+pub(crate) struct Turn<'a> {
+    pub(crate) actor: &'a str,
+    pub(crate) id: u64,
+    pub(crate) sender: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
+    /// How the message came, such as `call`.
+    pub(crate) delivery: &'static str,
+    pub(crate) attempt: u32,
+    pub(crate) body: &'a [u8],
+}
+
+/// What a seed says of a turn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said {
+    pause: Pause,
+    /// What goes wrong in it.
+    pub(crate) fault: Option<InTurn>,
+    /// After so many instructions, where that is within the turn.
+    pub(crate) instructions: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Pause {
+    None,
+    /// Others go on first that can, so many times.
+    Others(u64),
+    For(Duration),
+}
+
+/// What became of a turn.
+pub(crate) struct Ended<'a> {
+    pub(crate) turn: Turn<'a>,
+    pub(crate) outcome: fmt::Arguments<'a>,
+    /// Whether what it did happens.
+    pub(crate) happens: bool,
+    /// Whether others handle messages of the same mailbox beside it.
+    pub(crate) shared: bool,
+    /// What it computed.
+    pub(crate) instructions: u64,
+}
+
+/// What was done in a run.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::seeded::Seeded;
+///
+/// let seeded = Seeded::new(7);
+/// seeded.run(async || ())?;
+/// let report = seeded.report();
+/// assert_eq!((report.seed, report.turns, report.broken.len()), (7, 0, 0));
+/// # Ok::<_, std::io::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// What it follows from.
+    pub seed: u64,
+    /// The SHA-256 of all steps.
+    pub digest: String,
+    /// How many steps were written down.
+    pub steps: u64,
+    /// The time that passed in it.
+    pub passed: Duration,
+    /// How many turns began.
+    pub turns: u64,
+    /// How often each fault came, such as `crash during the turn`.
+    pub faults: BTreeMap<String, u64>,
+    /// What did not hold of what holds for each mesh.
+    pub broken: Vec<String>,
+    /// The steps as text, where that was asked for: the time of the run, and what was done. A million at most.
+    pub lines: Vec<String>,
+}
+
+impl Seeded {
+    /// A run in which nothing goes wrong by itself.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let seeded = airssys_wasm::seeded::Seeded::new(7);
+    /// assert_eq!(seeded.report().seed, 7);
+    /// ```
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self::with_faults(seed, Vec::new())
+    }
+
+    /// A run in which these faults are injected. One that says too little never happens: see [`Fault::check`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::seeded::{Fault, FaultKind, Seeded};
+    ///
+    /// let seeded = Seeded::with_faults(7, vec![Fault { rate: Some(0.1), ..Fault::new(FaultKind::Crash) }]);
+    /// assert!(seeded.report().faults.is_empty(), "nothing has happened yet");
+    /// ```
+    #[must_use]
+    pub fn with_faults(seed: u64, faults: Vec<Fault>) -> Self {
+        let state = State {
+            order: Draw::new(seed, Purpose::Order),
+            faults: Draw::new(seed, Purpose::Faults),
+            guests: Draw::new(seed, Purpose::Guests),
+            others: Draw::new(seed, Purpose::Others),
+            plan: Plan::new(faults),
+            trace: Trace::default(),
+            turns: 0,
+            computed: HashMap::new(),
+            handled: HashSet::new(),
+            last: HashMap::new(),
+            buried: HashMap::new(),
+            broken: Vec::new(),
+        };
+        Self(Arc::new(Inner { seed, time: Mutex::default(), state: Mutex::new(state) }))
+    }
+
+    /// Keeps the steps as text as well, from now on.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let seeded = airssys_wasm::seeded::Seeded::new(7).keep_text();
+    /// assert!(seeded.report().lines.is_empty());
+    /// ```
+    #[must_use]
+    pub fn keep_text(self) -> Self {
+        self.lock().trace.keep_text();
+        self
+    }
+
+    /// Runs something on a thread and a runtime of its own, with a clock that stands still while anybody has something
+    /// to do; waits for it. When it is over, all that was started there is dropped as it is. What is run after that
+    /// goes on from there: it draws the next numbers, and its time is later.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tokio::time::Instant;
+    ///
+    /// let passed = airssys_wasm::seeded::Seeded::new(7).run(async || {
+    ///     let begun = Instant::now();
+    ///     tokio::time::sleep(Duration::from_secs(3600)).await;
+    ///     begun.elapsed()
+    /// })?;
+    /// assert_eq!(passed, Duration::from_secs(3600));
+    /// # Ok::<_, std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// There is no thread, or no runtime.
+    ///
+    /// # Panics
+    ///
+    /// Where what is run panics.
+    pub fn run<T: Send>(&self, run: impl AsyncFnOnce() -> T + Send) -> io::Result<T> {
+        thread::scope(|threads| {
+            let thread = thread::Builder::new().name("airssys-seeded".to_owned()).stack_size(STACK);
+            let running = thread.spawn_scoped(threads, || {
+                blocking::in_place();
+                let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
+                Ok(runtime.block_on(async {
+                    self.time().began = Some(Instant::now());
+                    let done = run().await;
+                    let mut time = self.time();
+                    let passed = time.began.take().as_ref().map(Instant::elapsed).unwrap_or_default();
+                    time.before += passed;
+                    done
+                }))
+            })?;
+            running.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+        })
+    }
+
+    /// What was done so far.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::seeded::Seeded;
+    ///
+    /// assert_eq!(Seeded::new(7).report().digest, Seeded::new(8).report().digest, "nothing was done in either");
+    /// ```
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let state = self.lock();
+        Report {
+            seed: self.0.seed,
+            digest: state.trace.digest(),
+            steps: state.trace.steps(),
+            passed: self.time().before,
+            turns: state.turns,
+            faults: state.plan.done(),
+            broken: state.broken.clone(),
+            lines: state.trace.lines(),
+        }
+    }
+
+    /// A number below this one, of those that are drawn for what is asked of the mesh; 0 where there is none.
+    pub(crate) fn below(&self, end: u64) -> u64 {
+        self.lock().others.below(end)
+    }
+
+    /// A host begins: it counts its messages anew.
+    pub(crate) fn begin(&self) {
+        self.note(format_args!("a host begins"));
+        let mut state = self.lock();
+        state.handled.clear();
+        state.last.clear();
+        state.buried.clear();
+    }
+
+    /// What a retry is spread by.
+    pub(crate) fn other(&self) -> u64 {
+        self.lock().others.next()
+    }
+
+    /// What the randomness of one instance follows from.
+    pub(crate) fn for_guest(&self) -> u64 {
+        self.lock().guests.next()
+    }
+
+    /// The time since 1970 that a guest is shown now.
+    pub(crate) fn wall(&self) -> Duration {
+        BEGIN + self.elapsed()
+    }
+
+    /// Writes down what was done.
+    pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
+        let at = self.elapsed();
+        self.lock().trace.note(at, what);
+    }
+
+    /// Says what did not hold.
+    pub(crate) fn breaks(&self, what: String) {
+        self.note(format_args!("BROKEN {what}"));
+        self.lock().broken.push(what);
+    }
+
+    /// A message to this actor is a dead letter, for that reason.
+    pub(crate) fn buries(&self, actor: &str, reason: &str) {
+        // These are counted elsewhere, or were not accepted.
+        if !matches!(reason, "late-answer" | "fault" | "subscriber-full" | "rejected") {
+            *self.lock().buried.entry(service(actor).into()).or_default() += 1;
+        }
+    }
+
+    /// How many there were.
+    pub(crate) fn buried(&self, service: &str) -> u64 {
+        self.lock().buried.get(service).copied().unwrap_or_default()
+    }
+
+    /// Whether this goes wrong with a message to an address.
+    pub(crate) fn message(&self, address: &str, kind: FaultKind) -> bool {
+        let mut state = self.lock();
+        let State { plan, faults, trace, .. } = &mut *state;
+        let hit = plan.message(address, faults, kind);
+        if hit {
+            trace.note(self.elapsed(), format_args!("message to {address} FAULT {kind}"));
+        }
+        hit
+    }
+
+    /// Nothing goes wrong from now on.
+    pub(crate) fn end_faults(&self) {
+        self.lock().plan.end();
+        self.note(format_args!("no fault from now on"));
+    }
+
+    /// What the seed says of a turn that is about to begin.
+    pub(crate) fn turn(&self, Turn { actor, id, sender, key, delivery, attempt, body }: &Turn<'_>) -> Said {
+        let mut state = self.lock();
+        state.turns += 1;
+        let pause = match state.order.below(16) {
+            0..8 => Pause::None,
+            8..14 => Pause::Others(1 + state.order.below(4)),
+            _ => Pause::For(Duration::from_micros(1 + state.order.below(LATEST.as_micros() as u64))),
+        };
+        let State { plan, faults, computed, trace, .. } = &mut *state;
+        let fault = plan.turn(actor, faults);
+        let most = computed.get(service(actor)).copied().unwrap_or(USUAL);
+        let instructions = match fault {
+            Some(InTurn::Crash(Moment::Before)) => 1,
+            _ => 1 + faults.below(most.max(1)),
+        };
+        let (sender, key, body) = (sender.unwrap_or("-"), key.unwrap_or("-"), sum(body));
+        let message = format_args!("{actor} #{id} {delivery} from {sender} key {key} try {attempt} body {body}");
+        match fault {
+            None => trace.note(self.elapsed(), format_args!("turn {message}")),
+            Some(wrong) => trace.note(self.elapsed(), format_args!("turn {message} FAULT {wrong}")),
+        }
+        Said { pause, fault, instructions }
+    }
+
+    /// A turn is over, and has not happened yet.
+    pub(crate) fn ended(&self, Ended { turn, outcome, happens, shared, instructions }: Ended<'_>) {
+        let Turn { actor, id, sender, key, delivery, .. } = turn;
+        let mut broken = Vec::new();
+        let mut state = self.lock();
+        state.trace.note(self.elapsed(), format_args!("over {actor} #{id} {outcome} after {instructions}"));
+        if happens {
+            state.computed.insert(service(actor).into(), instructions);
+            if !state.handled.insert(id) {
+                broken.push(format!("message {id} was handled twice, the second time by {actor}"));
+            }
+            if let Some(sender) = sender.filter(|_| delivery == "send" && !shared) {
+                let way = (sender.to_owned(), actor.to_owned(), key.map(str::to_owned));
+                let before = state.last.insert(way, id).filter(|before| *before > id);
+                broken.extend(before.map(|before| format!("{actor} handled message {id} of {sender} after {before}")));
+            }
+        }
+        drop(state);
+        broken.into_iter().for_each(|what| self.breaks(what));
+    }
+
+    fn elapsed(&self) -> Duration {
+        let time = self.time();
+        time.before + time.began.as_ref().map(Instant::elapsed).unwrap_or_default()
+    }
+
+    fn time(&self) -> MutexGuard<'_, Time> {
+        self.0.time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Seeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seeded").field("seed", &self.0.seed).finish_non_exhaustive()
+    }
+}
+
+impl Said {
+    /// Lets others go on first, as the seed says.
+    pub(crate) async fn wait(self) {
+        match self.pause {
+            Pause::None => {}
+            Pause::Others(times) => {
+                for _ in 0..times {
+                    tokio::task::yield_now().await;
+                }
+            }
+            Pause::For(time) => tokio::time::sleep(time).await,
+        }
+    }
+}
+
+/// The service of an actor.
+fn service(actor: &str) -> &str {
+    actor.split('/').next().unwrap_or(actor)
+}
+
+/// What bytes are called in a trace.
+pub(crate) fn sum(bytes: &[u8]) -> String {
+    hex::encode(&xxhash_rust::xxh3::xxh3_64(bytes).to_be_bytes())
+}

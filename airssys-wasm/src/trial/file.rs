@@ -1,0 +1,272 @@
+//! `airssys.test.toml`: what is asked of a mesh, what goes wrong meanwhile, and what has to hold afterwards.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config_file::{ConfigError, Source};
+use crate::seeded::Fault;
+
+/// How long a mesh is left alone after the last message, before it is judged.
+const SETTLE: Duration = Duration::from_secs(60);
+/// The time between two messages of one workload.
+const EVERY: Duration = Duration::from_millis(10);
+/// How long a client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most messages of one workload.
+const MOST_TIMES: u64 = 1_000_000;
+/// The longest time that is written in the file.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// The file as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    topology: Option<PathBuf>,
+    seed: Option<u64>,
+    seeds: Option<u64>,
+    settle: Option<Spanned<String>>,
+    #[serde(default)]
+    workload: Vec<Spanned<WrittenWorkload>>,
+    #[serde(default)]
+    fault: Vec<Spanned<Fault>>,
+    #[serde(default)]
+    check: Vec<Spanned<WrittenCheck>>,
+    #[serde(default)]
+    kill: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenWorkload {
+    service: String,
+    key: Option<String>,
+    call: Option<String>,
+    ask: Option<String>,
+    send: Option<String>,
+    #[serde(default = "once")]
+    times: u64,
+    every: Option<Spanned<String>>,
+    patience: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenCheck {
+    service: String,
+    key: Option<String>,
+    call: Option<String>,
+    ask: Option<String>,
+    equals: Option<String>,
+    same_as: Option<WrittenQuestion>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenQuestion {
+    service: String,
+    key: Option<String>,
+    call: Option<String>,
+    ask: Option<String>,
+}
+
+fn once() -> u64 {
+    1
+}
+
+/// What is said to a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// A call of a function by its own type, in WAVE.
+    Call(String),
+    /// A message of bytes, with an answer.
+    Ask(String),
+    /// One without.
+    Send(String),
+}
+
+impl Said {
+    /// As it is said the `number`th time: `{n}` stands for that.
+    pub(super) fn numbered(&self, number: u64) -> Self {
+        let text = |text: &String| text.replace("{n}", &number.to_string());
+        match self {
+            Self::Call(call) => Self::Call(text(call)),
+            Self::Ask(body) => Self::Ask(text(body)),
+            Self::Send(body) => Self::Send(text(body)),
+        }
+    }
+
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Call(text) | Self::Ask(text) | Self::Send(text) => text,
+        }
+    }
+}
+
+/// To whom, and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Message {
+    pub(super) service: String,
+    pub(super) key: Option<String>,
+    pub(super) said: Said,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Workload {
+    pub(super) message: Message,
+    pub(super) times: u64,
+    pub(super) every: Duration,
+    pub(super) patience: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Wanted {
+    Answer(String),
+    SameAs(Message),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Check {
+    pub(super) asked: Message,
+    pub(super) wanted: Wanted,
+}
+
+/// What is written in a test file.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// As it was read, to be written again with another seed.
+    pub(super) text: String,
+    pub(super) topology: PathBuf,
+    pub(super) seed: Option<u64>,
+    pub(super) seeds: Option<u64>,
+    pub(super) settle: Duration,
+    pub(super) workloads: Vec<Workload>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) checks: Vec<Check>,
+    /// When the host is killed and started again, from the start on, the first one first.
+    pub(super) kills: Vec<Duration>,
+}
+
+impl Plan {
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let source = Source::read(path, "name a test file, or the folder of an airssys.test.toml")?;
+        Self::of(&source)
+    }
+
+    pub(super) fn of(source: &Source) -> Result<Self, ConfigError> {
+        let written: Written = source.parse()?;
+        let folder = source.path.parent().unwrap_or(Path::new(""));
+        if written.workload.is_empty() {
+            let what = "it has no [[workload]]: nothing would be asked of the mesh";
+            return Err(ConfigError::whole(&source.path, what, "add one, with `service`, `call` and `times`"));
+        }
+        if written.seeds == Some(0) {
+            let what = "`seeds` is 0: nothing would be run";
+            return Err(ConfigError::whole(&source.path, what, "write how many seeds are tried, from 1"));
+        }
+        let mut faults = Vec::new();
+        for fault in written.fault {
+            fault.get_ref().check().map_err(|what| source.error(&fault.span(), what, FAULT_HINT))?;
+            faults.push(fault.into_inner());
+        }
+        let mut kills = written.kill.iter().map(|text| time(source, text)).collect::<Result<Vec<_>, _>>()?;
+        kills.sort_unstable();
+        let settle = written.settle.as_ref().map_or(Ok(SETTLE), |text| time(source, text))?;
+        Ok(Self {
+            text: source.text.clone(),
+            topology: folder.join(written.topology.unwrap_or_else(|| "airssys.toml".into())),
+            seed: written.seed,
+            seeds: written.seeds,
+            settle,
+            workloads: written.workload.iter().map(|one| workload(source, one)).collect::<Result<_, _>>()?,
+            faults,
+            kills,
+            checks: written.check.iter().map(|one| check(source, one)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The file again, as one that runs this seed alone.
+    pub(super) fn with_seed(&self, seed: u64) -> String {
+        let mine = |line: &&str| {
+            let key = line.split('=').next().unwrap_or_default().trim();
+            key != "seed" && key != "seeds"
+        };
+        // Keys of the file itself stand before its first table.
+        let head_ends = self.text.lines().position(|line| line.trim_start().starts_with('[')).unwrap_or(usize::MAX);
+        let head = self.text.lines().take(head_ends).filter(mine);
+        let rest = self.text.lines().skip(head_ends);
+        let head = std::iter::once(format!("seed = {seed}")).chain(head.map(str::to_owned));
+        let mut text = head.chain(rest.map(str::to_owned)).collect::<Vec<_>>().join("\n");
+        text.push('\n');
+        text
+    }
+}
+
+const FAULT_HINT: &str = "write `nth = 3` for the third turn or message, or `rate = 0.01` for one in a hundred";
+
+fn time(source: &Source, text: &Spanned<String>) -> Result<Duration, ConfigError> {
+    match humantime::parse_duration(text.get_ref()) {
+        Ok(time) if time <= LONGEST => Ok(time),
+        Ok(_) => Err(source.error(&text.span(), format!("{:?} is longer than ten years", text.get_ref()), "")),
+        Err(error) => Err(source.error(
+            &text.span(),
+            format!("{:?} is no time: {error}", text.get_ref()),
+            "write a number and its unit, such as \"10ms\" or \"1h\"",
+        )),
+    }
+}
+
+fn workload(source: &Source, written: &Spanned<WrittenWorkload>) -> Result<Workload, ConfigError> {
+    let span = written.span();
+    let WrittenWorkload { service, key, call, ask, send, times, every, patience } = written.get_ref();
+    let said = match (call, ask, send) {
+        (Some(call), None, None) => Said::Call(call.clone()),
+        (None, Some(body), None) => Said::Ask(body.clone()),
+        (None, None, Some(body)) => Said::Send(body.clone()),
+        _ => {
+            let what = "a [[workload]] has one of `call`, `ask` and `send`";
+            return Err(source.error(&span, what, "`call = 'add(2, 3)'` calls a function, the others say bytes"));
+        }
+    };
+    if !(1..=MOST_TIMES).contains(times) {
+        return Err(source.error(&span, format!("`times` is {times}, and may be from 1 to {MOST_TIMES}"), ""));
+    }
+    let or = |text: &Option<Spanned<String>>, usual| text.as_ref().map_or(Ok(usual), |text| time(source, text));
+    Ok(Workload {
+        message: Message { service: service.clone(), key: key.clone(), said },
+        times: *times,
+        every: or(every, EVERY)?,
+        patience: or(patience, PATIENCE)?,
+    })
+}
+
+fn check(source: &Source, written: &Spanned<WrittenCheck>) -> Result<Check, ConfigError> {
+    let span = written.span();
+    let WrittenCheck { service, key, call, ask, equals, same_as } = written.get_ref();
+    let question = |service: &String, key: &Option<String>, call: &Option<String>, ask: &Option<String>| {
+        let said = match (call, ask) {
+            (Some(call), None) => Said::Call(call.clone()),
+            (None, Some(body)) => Said::Ask(body.clone()),
+            _ => {
+                let what = "what a [[check]] asks has one of `call` and `ask`";
+                return Err(source.error(&span, what, "`call = 'total()'` calls a function, `ask` says bytes"));
+            }
+        };
+        Ok(Message { service: service.clone(), key: key.clone(), said })
+    };
+    let wanted = match (equals, same_as) {
+        (Some(answer), None) => Wanted::Answer(answer.clone()),
+        (None, Some(other)) => Wanted::SameAs(question(&other.service, &other.key, &other.call, &other.ask)?),
+        _ => {
+            let what = "a [[check]] has one of `equals` and `same_as`";
+            return Err(source.error(
+                &span,
+                what,
+                "`equals = '5'`, or `same_as = { service = \"books\", call = 'total()' }`",
+            ));
+        }
+    };
+    Ok(Check { asked: question(service, key, call, ask)?, wanted })
+}
