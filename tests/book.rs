@@ -3,9 +3,10 @@
 //!
 //! The rules for those who write pages:
 //!
-//! - A `toml` block begins with `# airssys.toml` or `# Component.toml` and is read by the host, in a folder with the
-//!   releases (those that are published are) and folders it names. After a comma that line says more: `refused` (the
-//!   next `text` block is what is said), `written out` (it means the same as the `toml` block before).
+//! - A `toml` block begins with `# airssys.toml`, `# airssys.test.toml` or `# Component.toml` and is read by the host,
+//!   in a folder with the releases (those that are published are) and folders it names. After a comma that line says
+//!   more: `refused` (the next `text` block is what is said), `written out` (it means the same as the `toml` block
+//!   before).
 //! - A block after `<!-- file: PATH -->` is that file, or a piece of it. Every `rust` block has one.
 //! - Links to other pages, and to headings, lead somewhere.
 
@@ -26,6 +27,7 @@ use airssys_wasm::command::Reference;
 use airssys_wasm::hint::Coded;
 use airssys_wasm::registry::{Draft, Manifest, Store};
 use airssys_wasm::topology::Topology;
+use airssys_wasm::trial::{Trial, TrialError};
 
 #[path = "book/greeter.rs"]
 mod greeter;
@@ -40,6 +42,9 @@ mod greeter;
     reason = "bindings are in it"
 )]
 mod quote;
+
+/// The files that blocks can be.
+const FILES: [&str; 3] = ["airssys.toml", "airssys.test.toml", "Component.toml"];
 
 /// One fenced block.
 #[derive(Debug, Clone)]
@@ -122,11 +127,22 @@ fn read(block: &Block) -> Result<String, String> {
             fs::write(release.join("Component.toml"), text).unwrap();
         }
     }
-    let name = if block.first_line().starts_with("# airssys.toml") { "airssys.toml" } else { "Component.toml" };
+    let name = FILES.into_iter().find(|name| block.first_line().starts_with(&format!("# {name}")));
+    let name = name.unwrap_or_else(|| panic!("{}: which file is it?", block.place));
+    if name == "airssys.test.toml" {
+        // Tests of any mesh: what is there of it is looked at when it runs.
+        let any = "name = \"any\"\n[[supervisor]]\nname = \"later\"\n";
+        fs::write(folder.path().join("airssys.toml"), any).unwrap();
+    }
     let file = folder.path().join(name);
     fs::write(&file, &block.text).unwrap();
     let read = match name {
         "airssys.toml" => Topology::read_with(&file, Some(&data)).map(|read| format!("{read:?}")),
+        "airssys.test.toml" => match Trial::read(&file) {
+            Ok(read) => Ok(format!("{read:?}")),
+            Err(TrialError::Config(error)) => Err(error),
+            Err(other) => panic!("{}: {other}", block.place),
+        },
         _ => Manifest::read(&file).map(|read| format!("{read:?}")),
     };
     let prefix = folder.path().display().to_string();
@@ -161,11 +177,6 @@ fn every_toml_block_is_read_or_refused_as_told() {
     let mut before = None;
     for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.language == "toml") {
         let told = block.first_line();
-        assert!(
-            told.starts_with("# airssys.toml") || told.starts_with("# Component.toml"),
-            "{}: which file is it?",
-            block.place
-        );
         let said = read(block);
         match told.split_once(", ").map(|(_, more)| more) {
             Some("refused") => {

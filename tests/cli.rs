@@ -49,6 +49,8 @@ mod state;
 mod stops;
 #[path = "cli/strict.rs"]
 mod strict;
+#[path = "cli/trial.rs"]
+mod trial;
 #[path = "cli/typed.rs"]
 mod typed;
 
@@ -59,11 +61,12 @@ use serde_json::{Value, json};
 const ECHO: &str = "name = \"mesh\"\n[[service]]\nname = \"echo\"\nrelease = \"@echo\"\n";
 const PROBER: &str = "name = \"mesh\"\n[[service]]\nname = \"prober\"\nrelease = \"@prober\"\n";
 
-const SUBCOMMANDS: [&str; 53] = [
+const SUBCOMMANDS: [&str; 54] = [
     "new",
     "build",
     "inspect",
     "check",
+    "test",
     "run",
     "dev",
     "publish",

@@ -56,6 +56,7 @@ mod revoked;
 mod rights;
 mod roles;
 mod secrets;
+mod seeded;
 mod settled;
 mod shadow;
 mod shop;

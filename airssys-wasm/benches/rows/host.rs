@@ -104,13 +104,18 @@ pub(crate) async fn start_in(bench: &Bench, services: Vec<Service>, data: &Path)
 
 /// [`start`], with other folders.
 pub(crate) async fn start_with(bench: &Bench, services: Vec<Service>, mut builder: RuntimeBuilder) -> Arc<Runtime> {
-    let mut text = "name = \"bench\"\n[root]\nintensity = 1000000\n".to_owned();
-    for Service { name, release, keys } in services {
-        text += &format!("[[service]]\nname = {name:?}\nrelease = {release:?}\n{keys}");
-    }
-    let topology = Topology::parse(text, Path::new("")).expect("a topology");
+    let topology = topology(services);
     if let Some(most) = bench.max_instances {
         builder = builder.max_instances(most);
     }
     Arc::new(builder.start(&topology).await.expect("the mesh starts"))
+}
+
+/// A topology of these services below one root.
+pub(crate) fn topology(services: Vec<Service>) -> Topology {
+    let mut text = "name = \"bench\"\n[root]\nintensity = 1000000\n".to_owned();
+    for Service { name, release, keys } in services {
+        text += &format!("[[service]]\nname = {name:?}\nrelease = {release:?}\n{keys}");
+    }
+    Topology::parse(text, Path::new("")).expect("a topology")
 }

@@ -32,6 +32,7 @@ mod measure;
 mod memory;
 mod relay;
 mod report;
+mod seeded;
 mod serve;
 mod spawn;
 mod swap;
@@ -153,6 +154,8 @@ const GROUPS: &[Group] = &[
     Group { name: "many/sync", measure: |bench| Box::pin(many::rows(bench, Lane::Sync)) },
     Group { name: "throughput/async", measure: |bench| Box::pin(throughput::rows(bench, Lane::Async)) },
     Group { name: "throughput/sync", measure: |bench| Box::pin(throughput::rows(bench, Lane::Sync)) },
+    // The last: see there.
+    Group { name: "seeded", measure: |bench| Box::pin(seeded::rows(bench)) },
 ];
 
 /// The command line.

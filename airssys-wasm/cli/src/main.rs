@@ -27,6 +27,7 @@ mod replay;
 mod retain;
 mod run;
 mod state;
+mod test;
 mod wit;
 
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ enum Command {
     Build(build::Args),
     Inspect(inspect::Args),
     Check(check::Args),
+    Test(test::Args),
     Run(run::Args),
     Dev(dev::Args),
     Publish(publish::Args),
@@ -107,6 +109,7 @@ fn command() -> ExitCode {
         Command::Build(args) => build::run(&args).map_err(Into::into),
         Command::Inspect(args) => inspect::run(&args).map_err(Into::into),
         Command::Check(args) => check::run(&args).map_err(Into::into),
+        Command::Test(args) => test::run(&args).map_err(Into::into),
         Command::Run(args) => run::run(&args).map_err(Into::into),
         Command::Dev(args) => dev::run(&args).map_err(Into::into),
         Command::Publish(args) => publish::run(&args).map_err(Into::into),

@@ -10,7 +10,8 @@ Exit codes:
   1    it failed: a build, a mesh that gave up or was stopped before all lines were answered,
        with --strict also a line without an answer; a running host refused, or gave no answer;
        a release that was deployed and went back, a topology that was applied and undone;
-       with --plan, a release or a topology that would be refused
+       with --plan, a release or a topology that would be refused;
+       a run of `airssys test` of which something does not hold
   2    wrong usage or bad input: arguments, a topology, a component, an input file
   3    the mesh cannot start on this machine, or one of its services did not,
        or its data folder has another host, or is that of another mesh
