@@ -36,6 +36,7 @@ mod held_back;
 mod http;
 mod http_listener;
 mod http_out;
+mod judged;
 mod keyed_schema;
 mod languages;
 mod learned;

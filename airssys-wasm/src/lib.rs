@@ -188,7 +188,7 @@ mod wire;
 pub use airssys_rt_shim::exit::ExitReason;
 pub use airssys_rt_shim::supervisor::TreeNode;
 pub use airssys_rt_shim::system::ShutdownReport;
-pub use apply::{Applied, ApplyError, Function, InvokeError, RuntimeError, StopError, Written};
+pub use apply::{Applied, ApplyError, Function, InvokeError, Objection, Proposal, RuntimeError, StopError, Written};
 pub use config_file::ConfigError;
 pub use engine::Value;
 pub use runtime::{

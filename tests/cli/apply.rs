@@ -50,6 +50,60 @@ fn edited() -> String {
         + "[[supervisor]]\nname = \"back\"\n[[service]]\nname = \"new\"\nrelease = \"one.wasm\"\nsupervisor = \"back\"\nmailbox = { capacity = 5 }\n"
 }
 
+/// Writes a program that is asked about changes.
+fn judge(desk: &Desk, script: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = desk.write("judge.sh", format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn what_a_program_has_something_against_is_not_done() {
+    let desk = desk();
+    let house = "case \"$(cat)\" in *'\"name\":\"new\"'*) echo '[\"nothing new\", {\"message\": \"nothing at all\", \"rule\": \"house.all\"}]';; *) echo '[]';; esac";
+    judge(&desk, house);
+    let running = run(&desk, &["run", "--judge", "./judge.sh"]);
+    let before = services(&desk);
+    desk.write("airssys.toml", edited());
+    for arguments in [&["apply", "--plan"][..], &["apply"]] {
+        let refused = desk.run(arguments);
+        assert!(refused.exit.is_some_and(|exit| exit != 0), "{refused:#?}");
+        let told = format!("{}{}", refused.stdout, refused.stderr);
+        for message in ["nothing new (judge.sh)", "nothing at all (house.all)"] {
+            assert!(told.contains(message), "{refused:#?}");
+        }
+    }
+    // What does not write a list refuses, whatever it does.
+    for (script, why) in [
+        ("exit 3", "has failed"),
+        ("echo '[]'; exit 3", "has failed"),
+        ("echo no", "has not written a JSON list"),
+        ("yes", "has written more than 1 MiB"),
+        ("kill -9 $$", "has failed"),
+        ("", "cannot be started"),
+    ] {
+        match script {
+            "" => std::fs::remove_file(desk.path().join("judge.sh")).unwrap(),
+            script => judge(&desk, script),
+        }
+        let refused = desk.run(&["apply"]);
+        assert!(refused.exit.is_some_and(|exit| exit != 0) && refused.stderr.contains(why), "{script}: {refused:#?}");
+        assert!(refused.stderr.contains("the policy cannot say whether this may be done"), "{refused:#?}");
+    }
+    assert_eq!(services(&desk), before);
+    let recorded = desk.run(&["audit", "show", "--kind", "refused", "--json"]).well().stdout;
+    assert!(recorded.contains("nothing new (judge.sh)") && recorded.contains("has failed"), "{recorded}");
+    // What it has nothing against is done.
+    judge(&desk, house);
+    let _deployed = desk.run(&["deploy", "counter", "two.wasm", "--probation", "0s"]).well();
+    assert_eq!(ask(&desk, "counter").0, json!("two"));
+    stop(&desk, running);
+    // A start is judged as well.
+    judge(&desk, "echo '[\"not today\"]'");
+    let refused = desk.run(&["run", "--judge", "./judge.sh"]).refused(3, "AR100", &["not today (judge.sh)"]);
+    assert!(!refused.stderr.contains("is up"));
+}
+
 #[test]
 fn an_edited_topology_is_planned_applied_and_in_force() {
     let desk = desk();

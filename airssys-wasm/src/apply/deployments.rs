@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use super::compile::{compile, hold};
 use super::desired::Desired;
 use super::hosted::Hosted;
+use super::judge::in_one;
 use super::releases::{Deployable, DeploymentLock, Releases, kept};
 use super::tiers::tier_up;
 use crate::actor::Before;
@@ -247,12 +248,17 @@ impl Hosted {
             self.actual.releases.live_ones().into_values().map(|live| live.node).collect();
         folders::check_release(&release, nodes.iter())?;
         let node = Arc::new(live.node.with_release(release));
+        let judged = self.judged_deployment(&live.node, &node).await;
         let hold = hold(&node).map(Arc::new);
         let (name, options, of) = (service.to_owned(), options.clone(), Arc::clone(&node));
         let soon = options.strategy.compares_nothing();
         let compared = compile(Arc::clone(&self.actual.engines), node, soon, move |template| {
             let mut next = Deployable { node: of, template: Arc::new(template), _hold: hold };
             let (mut plan, mut refused) = compare(&name, &live, &next, &options);
+            if !judged.is_empty() {
+                refused.insert(0, DeployError::Policy { said: in_one(&judged) });
+                plan.refusals.extend(judged);
+            }
             if !others.is_empty() {
                 others.insert(name.clone(), next.clone());
                 wire_itself(&name, &mut others);

@@ -105,6 +105,12 @@ pub enum RuntimeError {
         /// The service.
         service: String,
     },
+    /// A policy has something to say against it.
+    #[error("{said}")]
+    Policy {
+        /// What it says, a line each.
+        said: String,
+    },
     /// A folder is not granted.
     #[error(transparent)]
     Folder(#[from] FolderError),
@@ -131,6 +137,7 @@ impl Coded for RuntimeError {
             Self::Wire(_) => "wire",
             Self::Listener(error) => error.code(),
             Self::NoLayer { .. } => "no-layer",
+            Self::Policy { .. } => "policy",
             Self::Folder(_) => "folder",
             Self::Audit(error) => error.code(),
             Self::Start(_) => "not-started",
@@ -154,6 +161,7 @@ impl Coded for RuntimeError {
             Self::Wire(broken) => return broken.hint(),
             Self::Listener(error) => return error.hint(),
             Self::NoLayer { .. } => "name a release that exports it, or leave the [[layer]] out".into(),
+            Self::Policy { .. } => "change what the rule is about, or ask whoever has the policy".into(),
             Self::Folder(error) => return error.hint(),
             Self::Audit(error) => return error.hint(),
             Self::Start(_) => return None,

@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::actual::Actual;
 use super::counting::Counting;
 use super::desired::Desired;
+use super::judge::Judge;
 use crate::audit::Audit;
 use crate::deploy::Recovery;
 use crate::registry::Hold;
@@ -23,6 +24,8 @@ pub(crate) struct Hosted {
     pub(super) counting: Option<Counting>,
     /// Who did what; none where there is no folder for it.
     pub(crate) audit: Option<Arc<Audit>>,
+    /// Who is asked about each change; none for nobody.
+    pub(super) judge: Option<Judge>,
     changing: Arc<Mutex<()>>,
     /// Nobody removes what runs here.
     _holds: Vec<Hold>,
@@ -36,9 +39,10 @@ impl Hosted {
         recoveries: Vec<Recovery>,
         holds: Vec<Hold>,
         counting: Option<Counting>,
+        judge: Option<Judge>,
     ) -> Self {
         let desired = Arc::new(desired);
-        Self { desired, actual, recoveries, counting, audit, changing: Arc::default(), _holds: holds }
+        Self { desired, actual, recoveries, counting, audit, judge, changing: Arc::default(), _holds: holds }
     }
 
     /// Keeps others from applying, stopping and starting while it is held; none where somebody does so already.

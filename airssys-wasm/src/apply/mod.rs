@@ -7,7 +7,8 @@
 //! `difference` compares, without I/O; `desired` is what is to run, and `record` and `stopped` write it down, with what
 //! was deployed, in one log; `actual` is what runs. `prepare` finds what is wrong with an apply, and `start` with a
 //! start; `steps` carries either out, and undoes what it did where a step fails. `deployments` lets another release
-//! take a service over, and `stops` stops one, with nothing else changed.
+//! take a service over, and `stops` stops one, with nothing else changed. `judge` asks whoever may refuse a change, of
+//! a mesh that runs by `judging`.
 //!
 //! # Example
 //!
@@ -57,6 +58,8 @@ mod grants;
 mod hosted;
 mod in_force;
 mod invoke;
+mod judge;
+mod judging;
 mod learned;
 mod logs;
 mod plan;
@@ -82,6 +85,7 @@ pub use grants::{Capability, GrantError};
 pub(crate) use hosted::Hosted;
 pub use in_force::{InForce, forget, in_force, needed, put_in_force};
 pub use invoke::{Function, InvokeError, Written};
+pub use judge::{Objection, Proposal};
 pub use learned::{Learned, Unused};
 pub use logs::LogError;
 pub use plan::{Applied, ApplyPlan};

@@ -17,7 +17,7 @@ use super::plan::{Applied, ApplyPlan, refused_ways, ungranted_of};
 use super::record::{Next, SchemaChange, Unsettled};
 use super::releases::{Deployable, DeploymentLock, kept, served};
 use super::steps::Steps;
-use crate::audit::AuditError;
+use crate::audit::{AuditError, by};
 use crate::deploy::RecordError;
 use crate::deploy::{DeployError, DeployOptions, End, PlanRefusal, Source, broken_wires, made_wires};
 use crate::engine::{Template, TemplateError};
@@ -34,7 +34,7 @@ impl Hosted {
         topology: &Topology,
         options: DeployOptions,
     ) -> Result<ApplyPlan, ApplyError> {
-        let mut plan = self.prepare_apply(topology, options).await?.plan;
+        let mut plan = self.prepare_apply(topology, options, &by()).await?.plan;
         let touched = plan.differences.iter().filter(|found| found.subject == Subject::Service);
         let is_busy = |found: &&Difference| self.actual.releases.look(&found.name, |found| found.taken) == Some(true);
         let busy = touched.filter(is_busy);
@@ -50,11 +50,11 @@ impl Hosted {
         topology: Topology,
         options: DeployOptions,
     ) -> Result<Applied, ApplyError> {
-        let hosted = Arc::clone(self);
+        let (hosted, by) = (Arc::clone(self), by());
         // In a task of its own: who waits may be cut off, and half of an apply is none.
         let applying = tokio::spawn(async move {
             let _one_at_a_time = hosted.change_alone().ok_or(ApplyError::UnderWay)?;
-            let prepared = hosted.prepare_apply(&topology, options).await?;
+            let prepared = hosted.prepare_apply(&topology, options, &by).await?;
             if !prepared.plan.refusals.is_empty() {
                 return Err(ApplyError::Refused { refusals: prepared.plan.refusals });
             }
@@ -108,7 +108,12 @@ impl Hosted {
         there.map(take).collect()
     }
 
-    async fn prepare_apply(&self, topology: &Topology, options: DeployOptions) -> Result<Prepared, ApplyError> {
+    async fn prepare_apply(
+        &self,
+        topology: &Topology,
+        options: DeployOptions,
+        by: &str,
+    ) -> Result<Prepared, ApplyError> {
         options.check_forward()?;
         if topology.settings.audit == Auditing::Required && self.audit.is_none() {
             return Err(RuntimeError::from(AuditError::NoFolder).into());
@@ -188,7 +193,9 @@ impl Hosted {
             Change { before, written: topology.clone(), target, differences: differences.clone(), next, options };
         let warnings = change.target.circles().iter().map(ToString::to_string).collect();
         let mesh = topology.name.clone();
-        let plan = ApplyPlan { mesh, differences, untouched, deployed, ungranted, warnings, refusals };
+        let mut plan = ApplyPlan { mesh, differences, untouched, deployed, ungranted, warnings, refusals };
+        let judged = self.judged_apply(by, &change.target, &plan).await;
+        plan.refusals.extend(judged);
         Ok(Prepared { plan, change, record, announced })
     }
 

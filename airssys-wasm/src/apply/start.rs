@@ -18,6 +18,7 @@ use super::earlier;
 use super::error::RuntimeError;
 use super::grants::over;
 use super::hosted::Hosted;
+use super::judge::{Judge, in_one, judged_start};
 use super::recover::{Recovered, keep_all, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
@@ -58,6 +59,8 @@ pub(crate) struct StartOptions {
     pub(crate) log_clock: Option<Clock>,
     /// What everything follows from, in a seeded host.
     pub(crate) seeded: Option<Seeded>,
+    /// Who is asked about each change.
+    pub(crate) judge: Option<Judge>,
 }
 
 impl Default for StartOptions {
@@ -75,6 +78,7 @@ impl Default for StartOptions {
             client: ClientSettings::default(),
             log_clock: None,
             seeded: None,
+            judge: None,
         }
     }
 }
@@ -225,6 +229,15 @@ async fn begin(
     // What another host may have is not this one's to write to.
     let own = data.filter(|_| !options.as_written);
     let audit = acts::begin(&target, own, &options.events)?;
+    let refusals = judged_start(options.judge.as_ref(), &target).await;
+    if !refusals.is_empty() {
+        let said = in_one(&refusals);
+        if let Some(audit) = &audit {
+            let (operation, detail) = (Some("start".to_owned()), Some(text(&said)));
+            audit.note(Record { operation, detail, ..Record::of(AuditKind::Refused) });
+        }
+        return Err(RuntimeError::Policy { said });
+    }
     let (over, _) = over(target.services().map(|node| &**node), SystemTime::now());
     for (service, key, grant) in over {
         tracing::warn!(target: "airssys::audit", service, grant = key, target = grant, "expired");
@@ -286,7 +299,8 @@ async fn begin(
         options: DeployOptions::default(),
     };
     let desired = Desired::new(nothing, (ledger, records, stops), options.data_folder, guarded);
-    let hosted = Hosted::new(desired, Actual::new(engines, mesh, journal), audit, recoveries, holds, counting);
+    let hosted =
+        Hosted::new(desired, Actual::new(engines, mesh, journal), audit, recoveries, holds, counting, options.judge);
     Steps::from_nothing(&hosted, change, previous, services.unwrap_or_default()).start().await?;
     hosted.actual.close_when_ended();
     Ok(hosted)

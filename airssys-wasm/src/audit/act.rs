@@ -27,7 +27,7 @@ pub async fn acting_for<F: Future>(who: &str, work: F) -> F::Output {
 }
 
 /// In whose name what runs here is done.
-pub(super) fn by() -> String {
+pub(crate) fn by() -> String {
     BY.try_with(|who| who.to_string()).unwrap_or_else(|_| PROGRAM.to_owned())
 }
 

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub(crate) use self::act::by;
 pub use self::act::{Unrecorded, acting_for};
 pub use self::chain::AuditError;
 use self::chain::{Chain, Signer};

@@ -137,6 +137,12 @@ pub enum DeployError {
     /// It asks for more than is granted, and the options say that this is refused.
     #[error("{0}")]
     NotGranted(Box<Ungranted>),
+    /// A policy has something to say against it.
+    #[error("{said}")]
+    Policy {
+        /// What it says, a line each.
+        said: String,
+    },
     /// Its bytes cannot be kept in the data folder, so that it could not be started again.
     #[error("{service}: the release cannot be kept: {source}")]
     NotKept {
@@ -187,6 +193,7 @@ impl Coded for DeployError {
             Self::Incompatible { .. } => "incompatible",
             Self::Wire(_) => "wire",
             Self::NotGranted(_) => "not-granted",
+            Self::Policy { .. } => "policy",
             Self::NotKept { .. } => "not-kept",
             Self::Range { .. } => "range",
             Self::Choice(_) => "bad-strategy",
@@ -220,6 +227,7 @@ impl Coded for DeployError {
             Self::Wire(broken) => return broken.hint(),
             Self::Unrecorded(error) => return error.hint(),
             Self::NotGranted(found) => found.line.clone().into(),
+            Self::Policy { .. } => "change what the rule is about, or ask whoever has the policy".into(),
             Self::Range { out } => out.hint().into(),
             Self::Choice(bad) => return bad.hint(),
             Self::Untrusted { source, .. } => return source.hint(),

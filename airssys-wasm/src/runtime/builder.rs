@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Runtime;
-use crate::apply::{self, Checked, RuntimeError, StartOptions};
+use crate::apply::{self, Checked, Objection, Proposal, RuntimeError, StartOptions};
 use crate::engine::Meter;
 use crate::events::Subscription;
 use crate::middleware::Layer;
@@ -139,8 +139,32 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Finds the addresses of the hosts that guests make HTTP requests to; by default the system does. It is asked once
-    /// a request, and what it says goes by the grants as what the system says does.
+    /// Asks about each start, apply and deployment before anything of it is done: what is said against it refuses it,
+    /// and so does not being able to say. A grant that is given while the mesh runs is an apply as well. What is
+    /// stopped, revoked or rolled back is not asked about. It is waited for 10 s at most, in a thread of its own.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::{Objection, Runtime};
+    ///
+    /// let builder = Runtime::builder().judge(|proposal| match proposal.operation {
+    ///     "deploy" => Ok(vec![Objection::new("nothing is deployed by hand here", "house.by-hand")]),
+    ///     _ => Ok(Vec::new()),
+    /// });
+    /// ```
+    #[must_use]
+    pub fn judge(
+        mut self,
+        judge: impl Fn(&Proposal) -> Result<Vec<Objection>, String> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.judge = Some(Arc::new(judge));
+        self
+    }
+
+    /// Finds the addresses of the hosts that guests make HTTP requests to, and of names that are granted to their
+    /// sockets; by default the system does. It is asked once a request, and of a name of sockets once in the
+    /// `lookup_ttl` of the topology. What it says goes by the grants as what the system says does.
     ///
     /// # Example
     ///

@@ -469,8 +469,12 @@ fn letter(letter: &DeadLetter) -> Letter {
 impl From<ApplyError> for Refusal {
     fn from(error: ApplyError) -> Self {
         match &error {
-            // The others are in the plan.
-            ApplyError::Refused { refusals } => refusals.first().map_or_else(|| Self::new("refused", ""), Self::from),
+            // The others are in the plan, but for what a policy says: all of that.
+            ApplyError::Refused { refusals } => match refusals.first() {
+                Some(first) if first.code == "policy" => Self { message: error.to_string(), ..Self::from(first) },
+                Some(first) => first.into(),
+                None => Self::new("refused", ""),
+            },
             other => Self::new(other.code(), other).hinted(other.hint().as_ref()),
         }
     }

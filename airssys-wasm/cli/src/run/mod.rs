@@ -10,11 +10,13 @@ mod error;
 mod feed;
 mod gave_up;
 mod input;
+mod judge;
 mod lines;
 mod signals;
 mod stdout;
 mod summary;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,6 +79,10 @@ pub(crate) struct Args {
     /// reach. A service with `learn = false` in the topology is held to its grants as ever.
     #[arg(long)]
     learn: bool,
+    /// A program that is asked before each start, apply and deployment whether it may be: it gets the change as JSON
+    /// and writes a JSON list of what it has against it. Where it does not, nothing is done.
+    #[arg(long, value_name = "PROGRAM")]
+    judge: Option<PathBuf>,
     /// A service, or service/key, and the file whose lines it is called with; `-` is stdin.
     #[arg(long, value_name = "SERVICE=FILE")]
     input: Option<InputSpec>,
@@ -128,6 +134,9 @@ pub(crate) fn run(args: &Args) -> Result<(), RunError> {
     if args.learn {
         note("--learn: NOTHING IS DENIED to the services of this mesh, but to those with `learn = false`");
         builder = builder.learn();
+    }
+    if let Some(program) = &args.judge {
+        builder = builder.judge(judge::judge(program.clone()));
     }
     let claim = served.then(|| Claim::take(data)).transpose()?;
     let kept = claim.as_ref().and_then(|_| log.begin(data));
