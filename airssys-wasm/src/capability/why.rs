@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(why.allowed, missing.is_none(), "{key} {target}: {why:?}");
             assert!(why.missing.unwrap_or_default().contains(missing.unwrap_or_default()), "{key} {target}");
         }
-        for (key, target) in [("http", "https://a/"), ("sockets", "a:1")] {
+        for (key, target) in [("http", "https://a/"), ("sockets", "a")] {
             assert!(policy().why("me", key.parse().unwrap(), target).is_err(), "{key} {target}");
         }
     }

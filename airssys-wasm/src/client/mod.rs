@@ -12,6 +12,7 @@
 mod body;
 mod connect;
 mod error;
+mod led;
 mod names;
 mod tls;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use toml::Spanned;
 
-use super::layered::Layer;
 use super::tree::{ServiceNode, Topology};
+use super::written::Layer;
 use crate::address::split;
 use crate::config_file::{ConfigError, Source};
 use crate::guard::{Guard, Hook, operations};

@@ -5,80 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use toml::{Spanned, Value};
+use toml::Spanned;
 
-use super::written::{Above, Grants, Service};
+use super::written::{Layer, OfService, Service};
 use super::{Topology, written};
 use crate::address::is_service_name;
 use crate::config_file::{ConfigError, Source};
-use crate::guard::{Guard, WhenDown};
-use crate::registry::{LimitsPatch, Reference};
-use crate::schema::{Count, Humane, MILLISECOND, Word, Written, schema};
-use crate::settings::{Config, WrittenShape};
-
-/// The longest that an answer of a layer is waited for, in nanoseconds: an hour.
-const LONGEST: u64 = 3_600 * 1_000 * MILLISECOND;
-
-schema! {
-    of Guard, written Layer {
-        /// the service that it is: one whose component exports `airssys:actor/layer`. It has one actor, or is a pool
-        /// with one mailbox. This or `component`
-        service: Spanned<String> => service, kind "name of a service", default "see `component`";
-        /// in place of `service`, the component that it is, as a `release` of a service. There is a service for it
-        /// then, which starts before those beside it
-        component: Spanned<OfService<PathBuf>> => service, by Deployment, kind "path, or `NAME@VERSION`",
-            default "see `service`";
-        /// with `component`, the name of its service
-        name: Spanned<OfService<String>> => service, by Restart, kind "name", default "that of the file or the release";
-        /// with `component`, as for services
-        supervisor: OfService<Above> => service, by Restart, kind "name of a supervisor", default "the root";
-        /// with `component`, as for services
-        instances: OfService<Count<usize>> => service, by Restart, kind "count", default "`1`";
-        /// with `component`, as for services
-        mailbox: OfService<WrittenShape> => service, by InPlace, kind "table", default "as for services";
-        /// with `component`, see [limits](#limits)
-        limits: OfService<LimitsPatch> => service, kind "table", default "the release's";
-        /// with `component`, as for services
-        config: OfService<Config> => service, by Deployment, kind "table", default "empty";
-        /// with `component`, see [requests and grants](#requests-and-grants)
-        grants: OfService<Grants> => service, kind "table", default "nothing";
-        /// with `component`, as for services
-        roles: OfService<Vec<Spanned<String>>> => service, by InPlace, kind "list of names", default "none";
-        /// what it is asked about: `send`, `call`, `invoke`, or all three by `messages`; `file-open` and the like, or
-        /// `files`; `socket-bind`, `socket-connect`, `socket-send`, or `sockets`; `lookup`; `http`. What nobody can
-        /// wait for is not among them
-        applies_to: Vec<Spanned<String>> => applies_to, by InPlace, kind "list of words", default "`[\"messages\"]`";
-        /// the services that it guards: what they do, and what is sent to them
-        guards: Vec<Spanned<String>> => guards, by InPlace, kind "list of names", default "all that are no layers";
-        /// of several layers that are components, the one with the highest is asked first; of equal ones the first in
-        /// the file
-        priority: Count<u32> => priority, in 0..=1_000, by InPlace, default "`100`";
-        /// what becomes of what it guards while it is down: it is to `wait`, `refuse` it, or `allow` it
-        when_down: Word<WhenDown> => when_down, by InPlace, default "`\"refuse\"`";
-        /// how long its answer may take; then it counts as down
-        timeout: Humane => timeout, in MILLISECOND..=LONGEST, by InPlace, default "`\"1s\"`";
-        /// whether it is shown what is sent and written
-        bodies: bool => bodies, by InPlace, default "`false`";
-        /// which of its functions are called: `before`, `after`, `on-error`
-        hooks: Vec<Spanned<String>> => hooks, by InPlace, kind "list of words", default "`[\"before\"]`";
-    }
-}
-
-/// What is written of a layer, and is of the service that is made for it. So it is written back there.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct OfService<W>(W);
-
-impl<W, F> Written<F> for OfService<W> {
-    const KIND: &'static str = "key of a service";
-
-    fn put(&self, _field: &mut F) {}
-
-    fn value(_field: &F) -> Option<Value> {
-        None
-    }
-}
+use crate::registry::Reference;
 
 /// Makes a service of each layer that names its component, behind those that are written as services.
 pub(super) fn make_services(source: &Source, written: &mut written::Topology) -> Result<(), ConfigError> {

@@ -1,5 +1,5 @@
-//! Whether a guest may look a name up, or reach an address, and where a name leads. The host resolves each name: a guest
-//! is told where it leads, and may connect there and nowhere else by that name.
+//! Whether a guest may look a name up, or reach an address, and where a name leads. The host resolves each name: a
+//! guest is told where it leads, and may connect there and nowhere else by that name.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -212,8 +212,8 @@ fn in_own_task(deciding: impl Future<Output = bool> + Send + 'static) -> Decidin
     Box::pin(async move { matches!(task.join_next().await, Some(Ok(true))) })
 }
 
-/// Whether the layers let it on. Of a socket that is all that they are told: what comes of it is known when a guest asks
-/// for it.
+/// Whether the layers let it on. Of a socket that is all that they are told: what comes of it is known when a guest
+/// asks for it.
 async fn passes(asked: Question) -> bool {
     match asked.enter(&mut Bytes::new()).await {
         Ok(passing) => passing.end(Ok(None)).is_ok(),
