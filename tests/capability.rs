@@ -5,6 +5,7 @@
 
 mod elsewhere;
 mod predecessor;
+mod table;
 mod within;
 
 use std::io::ErrorKind;
@@ -19,151 +20,8 @@ use airssys_wasm::{Runtime, RuntimeBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use self::table::{ALL, Capability};
 use crate::http_out::servers::Server;
-
-/// One capability: a row of the table.
-pub(super) struct Capability {
-    /// What the service that reaches for it is called, after `a-`.
-    pub(super) name: &'static str,
-    /// What the guest is told to reach for. `PORT`, `NAMED`, `URL` and `FOLDER` are put in.
-    reach: (&'static str, &'static str),
-    /// The key of its grants.
-    pub(super) key: &'static str,
-    /// What is granted, and what is granted of something else or of less.
-    granted: &'static str,
-    narrower: &'static str,
-    /// The error that the guest is given.
-    refused: &'static str,
-    /// What the operation begins with that is told of a denial; none where there is nothing that the guest could ask.
-    denied: Option<&'static str>,
-    /// Whether what is open goes with the instance when it is taken away.
-    pub(super) ends_the_instance: bool,
-}
-
-/// The table.
-pub(super) const ALL: [Capability; 12] = [
-    Capability {
-        name: "send",
-        reach: ("send", "goal"),
-        key: "send",
-        granted: "[\"goal\"]",
-        narrower: "[\"goal/*\"]",
-        refused: "Denied",
-        denied: Some("send"),
-        ends_the_instance: false,
-    },
-    Capability {
-        name: "call",
-        reach: ("call", "goal"),
-        key: "call",
-        granted: "[\"goal\"]",
-        narrower: "[\"goal#some-function\", \"other\"]",
-        refused: "Denied",
-        denied: Some("call"),
-        ends_the_instance: false,
-    },
-    Capability {
-        name: "publish",
-        reach: ("publish", "news/today"),
-        key: "publish",
-        granted: "[\"news/*\"]",
-        narrower: "[\"news\", \"news/today/*\"]",
-        refused: "Denied",
-        denied: Some("publish"),
-        ends_the_instance: false,
-    },
-    Capability {
-        name: "subscribe",
-        reach: ("subscribe", "news/**"),
-        key: "subscribe",
-        granted: "[\"news/**\"]",
-        narrower: "[\"news/*\"]",
-        refused: "Denied",
-        denied: Some("subscribe"),
-        ends_the_instance: false,
-    },
-    Capability {
-        name: "spawn",
-        reach: ("spawn", "worker/one"),
-        key: "spawn",
-        granted: "[\"worker/*\"]",
-        narrower: "[\"worker/two\"]",
-        refused: "Denied",
-        denied: Some("spawn"),
-        ends_the_instance: false,
-    },
-    Capability {
-        name: "read",
-        reach: ("read", "/in/text"),
-        key: "files",
-        granted: "{ \"/in\" = { host = \"in\" } }",
-        narrower: "{ \"/out\" = { host = \"other\" } }",
-        // There is no such folder: the guest finds that out by itself.
-        refused: "",
-        denied: None,
-        ends_the_instance: true,
-    },
-    Capability {
-        name: "write",
-        reach: ("write", "/out/written"),
-        key: "files",
-        granted: "{ \"/out\" = { host = \"out\", access = \"read-write\" } }",
-        narrower: "{ \"/out\" = { host = \"out\", access = \"read\" } }",
-        refused: "",
-        denied: None,
-        ends_the_instance: true,
-    },
-    Capability {
-        name: "variable",
-        reach: ("variable", "SECRET"),
-        key: "environment",
-        granted: "{ SECRET = \"hidden\" }",
-        narrower: "{ OTHER = \"shown\" }",
-        refused: "NotFound",
-        denied: None,
-        ends_the_instance: true,
-    },
-    Capability {
-        name: "connect",
-        reach: ("connect", "127.0.0.1:PORT"),
-        key: "sockets",
-        granted: "[\"127.0.0.1:PORT\"]",
-        narrower: "[\"127.0.0.1:1\", \"127.0.0.2:PORT\"]",
-        refused: "access-denied",
-        denied: Some("socket-connect"),
-        ends_the_instance: true,
-    },
-    Capability {
-        name: "connect-by-name",
-        reach: ("connect", "goal.test:NAMED"),
-        key: "sockets",
-        granted: "[\"goal.test:NAMED loopback\"]",
-        narrower: "[\"*:NAMED\", \"other.test:NAMED loopback\", \"below.goal.test:NAMED loopback\"]",
-        refused: "access-denied",
-        denied: Some("lookup"),
-        ends_the_instance: true,
-    },
-    Capability {
-        name: "http",
-        reach: ("get", "http://127.0.0.1:URL/v1/things"),
-        key: "http",
-        granted: "[\"GET http://127.0.0.1:URL/v1/**\"]",
-        narrower: "[\"POST http://127.0.0.1:URL/v1/**\", \"GET http://127.0.0.1:URL/v1\"]",
-        refused: "HttpRequestDenied",
-        denied: Some("http"),
-        ends_the_instance: false,
-    },
-    Capability {
-        name: "start",
-        reach: ("start", "touch FOLDER/started"),
-        key: "processes",
-        granted: "{ touch = { program = \"/bin/touch\", arguments = [\"FOLDER/started\"] } }",
-        narrower: "{ touch = { program = \"/bin/touch\", arguments = [\"FOLDER/other\"] } }",
-        refused: "Denied",
-        denied: Some("process-start"),
-        ends_the_instance: false,
-    },
-];
 
 /// What the rows reach for outside, and what was seen of them there.
 pub(super) struct World {
@@ -177,8 +35,9 @@ pub(super) struct World {
 impl World {
     pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["in", "out", "other"] {
+        for name in ["in", "out", "other", "make", "remove", "list", "append", "replace", "watch"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::write(folder.path().join(name).join("kept"), "kept").unwrap();
         }
         std::fs::write(folder.path().join("in/text"), "seen").unwrap();
         let [listener, named] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
@@ -214,7 +73,7 @@ impl World {
     pub(super) fn line(&self, of: &Capability) -> String {
         match of.name {
             "read" => "/in".to_owned(),
-            "write" => "/out".to_owned(),
+            "write" | "make" | "remove" | "list" | "append" | "replace" | "watch" => "/out".to_owned(),
             "variable" => "SECRET".to_owned(),
             "start" => "touch".to_owned(),
             _ => self.put_in(of.granted).trim_matches(['[', ']', '"']).to_owned(),
@@ -227,7 +86,12 @@ impl World {
             "send" | "call" => mesh.status("goal").accepted > 0,
             // Who has subscribed is told of what is published.
             "publish" => mesh.status("listener").accepted > 0,
-            "subscribe" | "read" | "variable" => false,
+            "subscribe" | "read" | "variable" | "list" | "watch" => false,
+            "make" => self.folder.path().join("make/made").exists(),
+            "remove" => !self.folder.path().join("remove/kept").exists(),
+            "append" | "replace" => {
+                std::fs::read_to_string(self.folder.path().join(of.name).join("kept")).unwrap() != "kept"
+            }
             "spawn" => mesh.status("worker").started > 0,
             "write" => self.folder.path().join("out/written").exists(),
             "connect" => is_connected(&self.listener),
@@ -385,7 +249,7 @@ async fn what_is_granted_happens() {
     let denials = Denials::of(&mesh);
     for of in &ALL {
         assert_eq!(reached(&world, &mesh, of).await, "ok", "{}", of.name);
-        let unseen = matches!(of.name, "subscribe" | "read" | "variable");
+        let unseen = matches!(of.name, "subscribe" | "read" | "variable" | "list" | "watch");
         if !unseen {
             mesh.until(of.name, |mesh| world.happened(of, mesh)).await;
         }
@@ -405,10 +269,15 @@ async fn what_is_granted_and_not_requested_is_refused() {
     for of in &ALL {
         let release = release_without(world.folder.path(), of.key, "");
         // The interface is not linked then: it does not even start.
-        if of.name == "start" {
+        let interface = match of.key {
+            "processes" => Some("airssys:os/processes"),
+            "files" => Some("airssys:os/files"),
+            _ => None,
+        };
+        if let Some(interface) = interface {
             let text = format!("name = \"m\"\n[[service]]\nname = \"a\"\nrelease = {release:?}\n");
             let error = Mesh::try_start(&text, Runtime::builder()).await.err().unwrap().to_string();
-            assert!(error.contains("airssys:os/processes"), "{error}");
+            assert!(error.contains(interface), "{error}");
             continue;
         }
         if of.name == "spawn" {

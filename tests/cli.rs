@@ -164,7 +164,7 @@ fn inspect_tells_everything_that_a_description_says() {
     let component = std::fs::read(guest("echo").with_file_name("target").join("airssys/echo.wasm")).unwrap();
     desk.write("all.wasm", component);
     // No two of them are the same, and none is a default.
-    let limits: [(&str, &str, &str, u64, &str); 23] = [
+    let limits: [(&str, &str, &str, u64, &str); 24] = [
         ("memory", "\"33MiB\"", "memory_bytes", 33 << 20, "memory 33.0 MiB"),
         ("memories", "2", "memories", 2, "memories 2"),
         ("table_elements", "20001", "table_elements", 20_001, "table elements 20001"),
@@ -187,6 +187,7 @@ fn inspect_tells_everything_that_a_description_says() {
         ("resources", "257", "resources", 257, "resources 257"),
         ("handles", "10001", "handles", 10_001, "handles 10001"),
         ("processes", "18", "processes", 18, "processes 18"),
+        ("watches", "17", "watches", 17, "watches 17"),
         ("log_line", "\"9KiB\"", "log_line_bytes", 9 << 10, "log line 9.0 KiB"),
     ];
     let written: String = limits.iter().map(|(key, value, ..)| format!("{key} = {value}\n")).collect();

@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 16] = [
     &["audit", "capsules", "logger"],
     &["config_file", "error", "file_threads", "quota"],
     &["capability", "events", "message", "state", "waits"],
-    &["client", "middleware", "process", "settings"],
+    &["client", "files", "middleware", "process", "settings"],
     &["router"],
     &["listener", "turn"],
     &["engine"],

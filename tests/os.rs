@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 mod ends;
+mod files;
 mod layers;
 
 use std::fs::File;

@@ -8,15 +8,33 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
+/// What becomes of a link in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// It is followed, below the folder.
+    Follow,
+    /// The path leads nowhere.
+    Refuse,
+}
+
 /// Opens something in a folder.
 ///
 /// # Errors
 ///
 /// What the system says; where the path leads out, that it is not permitted.
-pub(crate) fn open(folder: impl AsFd, path: impl AsRef<Path>, how: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+pub(crate) fn open(
+    folder: impl AsFd,
+    path: impl AsRef<Path>,
+    links: Links,
+    how: OFlags,
+    mode: Mode,
+) -> io::Result<OwnedFd> {
     let path = path.as_ref();
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let within = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let plain = if links == Links::Refuse { ResolveFlags::NO_SYMLINKS } else { ResolveFlags::NO_MAGICLINKS };
+    let within = ResolveFlags::BENEATH | plain;
+    // The kernel refuses a mode of what is not made.
+    let mode = if how.contains(OFlags::CREATE) { mode } else { Mode::empty() };
     openat2(folder, path, how | OFlags::CLOEXEC, mode, within).map_err(|errno| match errno {
         Errno::XDEV => Errno::PERM.into(),
         other => other.into(),
@@ -28,7 +46,7 @@ pub(crate) fn open(folder: impl AsFd, path: impl AsRef<Path>, how: OFlags, mode:
 /// # Errors
 ///
 /// It has no name of its own, and as [`open`] says.
-pub(crate) fn parent(folder: impl AsFd, path: &str) -> io::Result<(OwnedFd, &str)> {
+pub(crate) fn parent(folder: impl AsFd, path: &str, links: Links) -> io::Result<(OwnedFd, &str)> {
     let path = path.trim_end_matches('/');
     let (above, name) = path.rsplit_once('/').unwrap_or((".", path));
     if matches!(name, "" | "." | "..") {
@@ -38,7 +56,7 @@ pub(crate) fn parent(folder: impl AsFd, path: &str) -> io::Result<(OwnedFd, &str
     if path.starts_with('/') {
         return Err(Errno::PERM.into());
     }
-    Ok((open(folder, above, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, name))
+    Ok((open(folder, above, links, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?, name))
 }
 
 #[cfg(test)]
@@ -50,6 +68,8 @@ mod tests {
 
     use rustix::fs::{Mode, OFlags};
 
+    use super::Links;
+
     #[test]
     fn no_path_leads_out() {
         let disk = tempfile::tempdir().unwrap();
@@ -60,7 +80,9 @@ mod tests {
         symlink("/", inner.join("root")).unwrap();
         symlink("sub", inner.join("fine")).unwrap();
         let folder = File::open(&inner).unwrap();
-        let kind = |path: &str| super::open(&folder, path, OFlags::RDONLY, Mode::empty()).err().map(|why| why.kind());
+        let kind = |path: &str| {
+            super::open(&folder, path, Links::Follow, OFlags::RDONLY, Mode::empty()).err().map(|why| why.kind())
+        };
         for out in ["..", "../secret", "up", "root", "root/etc", "sub/../../secret", "/etc", "fine/../../secret"] {
             assert_eq!(kind(out), Some(std::io::ErrorKind::PermissionDenied), "{out}");
         }
@@ -78,7 +100,12 @@ mod tests {
             ("/a", None),
             ("up/a", None),
         ] {
-            assert_eq!(super::parent(&folder, path).ok().map(|(_, name)| name), name, "{path}");
+            assert_eq!(super::parent(&folder, path, Links::Follow).ok().map(|(_, name)| name), name, "{path}");
         }
+        let refused = |path: &str| {
+            super::open(&folder, path, Links::Refuse, OFlags::RDONLY, Mode::empty()).is_err()
+                || super::parent(&folder, &format!("{path}/x"), Links::Refuse).is_err()
+        };
+        assert!(refused("fine") && refused("up") && !refused("sub"));
     }
 }

@@ -152,6 +152,7 @@ mod engine;
 pub mod error;
 pub mod events;
 mod file_threads;
+mod files;
 mod guard;
 mod hex;
 pub mod hint;
@@ -192,7 +193,8 @@ pub use apply::{Applied, ApplyError, Function, InvokeError, Objection, Proposal,
 pub use config_file::ConfigError;
 pub use engine::Value;
 pub use runtime::{
-    ExecuteError, Executor, ListenerStatus, Program, ProgramExit, ProgramOutput, Runtime, RuntimeBuilder, ServiceStatus,
+    Deed, Done, ExecuteError, Executor, ListenerStatus, Program, ProgramExit, ProgramOutput, Runtime, RuntimeBuilder,
+    ServiceStatus,
 };
 pub use shown::shown;
 #[doc(hidden)]

@@ -24,6 +24,10 @@ pub(crate) const TOPIC_BYTES: usize = 1 << 10;
 pub(crate) const REASON_BYTES: usize = 4 << 10;
 /// What the listings of folders that an instance has open may have together, in bytes: names, and 64 bytes each.
 pub(crate) const LISTING_BYTES: usize = 8 << 20;
+/// How many changes of what is watched are kept until somebody takes them.
+pub(crate) const WATCHED: usize = 1_024;
+/// The longest file that is read as a whole for the program that embeds the host.
+pub(crate) const READ_BYTES: u64 = 64 << 20;
 /// What an entry of a listing takes beside its name.
 pub(crate) const ENTRY_BYTES: usize = 64;
 /// The threads on which the guests of one service work with files; more operations at a time wait for one.
@@ -109,6 +113,9 @@ schema! {
             past "the call is answered with the fault `unavailable`";
         /// programs of the machine that its actors may have running at a time, all together
         processes: Count<usize> => processes: usize = 16, in 0..=100_000, by InPlace,
+            past "the guest gets `overloaded`";
+        /// folders and files that its actors may watch at a time, all together: see [files](os.md#files)
+        watches: Count<usize> => watches: usize = 16, in 0..=10_000, by InPlace,
             past "the guest gets `overloaded`";
         /// the longest log line
         log_line: Bytes => log_line_bytes: usize = 8 << 10, in 16..=16 << 20, by Deployment, past "the line is cut";

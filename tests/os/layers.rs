@@ -13,7 +13,7 @@ use super::*;
 
 /// Notes what it is asked about, and turns one target away.
 #[derive(Clone, Default)]
-struct Watch(Arc<Mutex<Vec<String>>>);
+pub(super) struct Watch(pub(super) Arc<Mutex<Vec<String>>>);
 
 impl Layer for Watch {
     fn name(&self) -> &'static str {
@@ -25,7 +25,7 @@ impl Layer for Watch {
     }
 
     fn applies_to(&self) -> Operations {
-        Operations::PROCESSES
+        Operations::PROCESSES | Operations::FILES
     }
 
     fn before(&self, context: &mut Context<'_>, _: &mut Bytes) -> Verdict {
@@ -82,6 +82,7 @@ async fn the_program_that_embeds_the_host_goes_the_same_way() {
         .execute(shell("cat; echo $GREETING >&2; exit 3").env("GREETING", "hello").stdin("read"))
         .await
         .unwrap();
+    let done = done.program().unwrap();
     assert_eq!(
         (done.exit, done.stdout.as_slice(), done.stderr.as_slice()),
         (ProgramExit::Status(3), &b"read"[..], &b"hello\n"[..])
@@ -89,8 +90,8 @@ async fn the_program_that_embeds_the_host_goes_the_same_way() {
     assert!(watch.0.lock().unwrap().iter().any(|seen| seen.starts_with("process-start sh -c cat")));
 
     let denied = Program::new("sh").arg("-x");
-    assert!(matches!(executor.validate(&denied), Err(ExecuteError::Denied { .. })));
-    assert!(executor.validate(&shell("exit")).is_ok());
+    assert!(matches!(executor.validate(&denied.clone().into()), Err(ExecuteError::Denied { .. })));
+    assert!(executor.validate(&shell("exit").into()).is_ok());
     assert!(matches!(executor.execute(denied).await, Err(ExecuteError::Denied { .. })));
     let Some(Heard::Event(event)) = denials.next().await else { panic!("events were lost") };
     assert!(

@@ -48,16 +48,21 @@ impl FolderRights {
         let now = self.now();
         let is_let = !now.is_empty() && now.contains(needs);
         if is_let {
-            self.mark.note_use();
-            self.marks.note_use(needs);
-            if let Some(tally) = self.tally.of(Kind::Files) {
-                let inspects = needs.is_empty().then_some(Access::NONE);
-                for right in needs.each().chain(inspects) {
-                    let _granted = tally.lets(Kind::Files, &right_text(right, &self.guest), true);
-                }
-            }
+            self.note(needs);
         }
         is_let
+    }
+
+    /// Notes that these were used.
+    pub(crate) fn note(&self, rights: Access) {
+        self.mark.note_use();
+        self.marks.note_use(rights);
+        if let Some(tally) = self.tally.of(Kind::Files) {
+            let inspects = rights.is_empty().then_some(Access::NONE);
+            for right in rights.each().chain(inspects) {
+                let _granted = tally.lets(Kind::Files, &right_text(right, &self.guest), true);
+            }
+        }
     }
 
     /// Whether it is counted what is done.

@@ -96,6 +96,24 @@ pub(crate) mod os {
     });
 }
 
+/// What a release that requests `files` may import besides. It waits, so it is for the async lane alone.
+pub(crate) mod os_files {
+    wasmtime::component::bindgen!({
+        path: "../wit/os",
+        world: "airssys:os/with-files",
+        imports: {
+            "airssys:os/files@0.1.0.append": async | trappable,
+            "airssys:os/files@0.1.0.replace": async | trappable,
+            "airssys:os/files@0.1.0.[static]watch.start": async | trappable,
+            default: trappable,
+        },
+        with: {
+            "wasi:io": wasmtime_wasi_io::bindings::wasi::io,
+            "airssys:os/files.watch": crate::engine::host::watched::Watched,
+        },
+    });
+}
+
 /// What a release that requests `spawn` may import besides. Nothing in it waits, so both lanes share it.
 pub(crate) mod supervision {
     wasmtime::component::bindgen!({

@@ -16,6 +16,8 @@ pub(super) const LAYER: &str = "airssys:actor/layer@0.1.0";
 pub(super) const SUPERVISION: &str = "airssys:actor/supervision";
 /// To start programs of the machine.
 pub(super) const PROCESSES: &str = "airssys:os/processes";
+/// To work with files beyond what WASI has words for.
+pub(super) const FILES: &str = "airssys:os/files";
 /// How a guest hands its memory over.
 pub(crate) const UPGRADE: &str = "airssys:actor/upgrade@0.1.0";
 
@@ -31,11 +33,17 @@ pub(crate) struct Beyond {
     pub(crate) supervision: bool,
     /// What lets it start programs.
     pub(crate) processes: bool,
+    /// What lets it work with files beyond what WASI has words for.
+    pub(crate) files: bool,
 }
 
 impl Beyond {
     pub(crate) fn of(requests: &Requests) -> Self {
-        Self { supervision: !requests.spawn.is_empty(), processes: !requests.processes.is_empty() }
+        Self {
+            supervision: !requests.spawn.is_empty(),
+            processes: !requests.processes.is_empty(),
+            files: !requests.files.is_empty(),
+        }
     }
 
     /// The key of `[requests]` that an interface is missing for.
@@ -43,6 +51,7 @@ impl Beyond {
         match () {
             () if interface.starts_with(SUPERVISION) && !self.supervision => Some("spawn"),
             () if interface.starts_with(PROCESSES) && !self.processes => Some("processes"),
+            () if interface.starts_with(FILES) && !self.files => Some("files"),
             () => None,
         }
     }

@@ -5,7 +5,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
-use super::contract::{Beyond, Lane, MESSAGING, PROCESSES};
+use super::contract::{Beyond, FILES, Lane, MESSAGING, PROCESSES};
 use super::guest::Guest;
 use super::obstacle::{Absence, Obstacle};
 use super::wires::{self, is_foreign};
@@ -13,12 +13,13 @@ use crate::typed::{compatible, unversioned};
 
 /// Every interface that this host links, with its version. A component may have been built for another patch of the
 /// same WASI.
-pub(super) const KNOWN: [&str; 38] = [
+pub(super) const KNOWN: [&str; 39] = [
     "airssys:actor/types@0.1.0",
     "airssys:actor/messaging@0.1.0",
     "airssys:actor/log@0.1.0",
     "airssys:actor/supervision@0.1.0",
     "airssys:os/processes@0.1.0",
+    "airssys:os/files@0.1.0",
     "wasi:keyvalue/store@0.2.0-draft",
     "wasi:keyvalue/atomics@0.2.0-draft",
     "wasi:keyvalue/batch@0.2.0-draft",
@@ -142,7 +143,7 @@ fn absence(import: &str, beyond: Beyond) -> Option<Absence> {
     }
 }
 
-/// Whether an import may wait: all of WASI's own, programs, and `messaging.call`.
+/// Whether an import may wait: all of WASI's own, programs, files, and `messaging.call`.
 fn needs_to_wait(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
     let calls = || match item {
         ComponentItem::ComponentInstance(interface) => {
@@ -152,6 +153,7 @@ fn needs_to_wait(engine: &Engine, name: &str, item: &ComponentItem) -> bool {
     };
     is_foreign(name)
         || name.starts_with(PROCESSES)
+        || name.starts_with(FILES)
         || (name.starts_with("wasi:") && !name.starts_with("wasi:keyvalue/") && !name.starts_with("wasi:config/"))
         || (name.starts_with(MESSAGING) && calls())
 }

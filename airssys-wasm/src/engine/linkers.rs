@@ -44,6 +44,9 @@ impl Linkers {
         if beyond.processes && lane == Lane::Async {
             host::add_processes_to_linker(&mut linker)?;
         }
+        if beyond.files && lane == Lane::Async {
+            host::add_files_to_linker(&mut linker)?;
+        }
         let linker = Arc::new(linker);
         all.push(Known { engine: engine.clone(), lane, beyond, linker: Arc::clone(&linker) });
         Ok(linker)

@@ -175,6 +175,9 @@ impl Coded for Obstacle {
             Self::Import { why: Absence::NotRequested { key }, .. } if key == "processes" => {
                 "add `processes` under [requests] in its Component.toml, with the names of the programs that it starts, such as \"convert\"".to_owned()
             }
+            Self::Import { why: Absence::NotRequested { key }, .. } if key == "files" => {
+                "add `files` under [requests] in its Component.toml, with the folders that it works in, such as \"/data\" = \"read-write\"".to_owned()
+            }
             Self::Import { why: Absence::NotRequested { .. }, .. } => {
                 "add `spawn` under [requests] in its Component.toml, with the children that it spawns, such as \"worker/*\"".to_owned()
             }

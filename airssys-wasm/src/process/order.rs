@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, getrlimit};
 
 use super::places::Place;
-use crate::beneath;
+use crate::beneath::{self, Links};
 use crate::quota::Folder;
 
 /// What a program may take.
@@ -45,7 +45,7 @@ impl Workplace {
         let how = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match self {
             Self::At(path) => Ok(openat(CWD, path, how, Mode::empty())?),
-            Self::Within(folder, rest) => beneath::open(&folder.handle, rest, how, Mode::empty()),
+            Self::Within(folder, rest) => beneath::open(&folder.handle, rest, Links::Follow, how, Mode::empty()),
         }
     }
 }

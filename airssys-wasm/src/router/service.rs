@@ -41,6 +41,8 @@ pub(crate) struct Service {
     together: Option<Arc<Together>>,
     /// What its guests work with files on, once one does.
     pub(crate) file_threads: OnceLock<Arc<FileThreads>>,
+    /// How many folders and files its guests watch.
+    pub(crate) watches: Arc<AtomicUsize>,
 }
 
 /// What the controller of a service is asked for whose actors come and go.
@@ -177,6 +179,7 @@ impl Service {
             durable: durable.cloned(),
             together: has_several.then_some(together),
             file_threads: OnceLock::new(),
+            watches: Arc::default(),
         };
         (service, asked)
     }

@@ -1,5 +1,5 @@
-//! Programs of the machine for the program that embeds the host: started in the name of a service, by the one executor
-//! that guests' own calls go through. So what the service is not granted is denied, passes its layers, counts for its
+//! What the program that embeds the host does on the machine in the name of a service: programs and files, by the one
+//! executor that guests' own calls go through. So what the service is not granted is denied, passes its layers, counts for its
 //! limits and is on record.
 
 use std::sync::Arc;
@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Runtime;
+use super::{Deed, Done, Runtime};
 use crate::apply::Hosted;
+use crate::capability::Access;
 use crate::hint::{Act, Coded, Hint};
 use crate::process::Exit;
 use crate::turn::Identity;
+use crate::turn::files::FileError;
 use crate::turn::programs::{Narrower, ProgramError, Wanted};
 
 /// Something to run: a program that the service is granted, and with what.
@@ -74,7 +76,7 @@ pub struct ProgramOutput {
     pub stderr: Vec<u8>,
 }
 
-/// Why a program was not run, or not to its end.
+/// Why something was not done, or not to its end.
 ///
 /// # Example
 ///
@@ -106,14 +108,20 @@ pub enum ExecuteError {
         /// Of what.
         why: String,
     },
+    /// The system did not do it with a file.
+    #[error("{why}")]
+    Failed {
+        /// What it says.
+        why: String,
+    },
     /// The system did not start it.
     #[error("{why}")]
     NotStarted {
         /// What it says.
         why: String,
     },
-    /// It was not over in time, and was killed.
-    #[error("it was not over within {timeout:?}, and was killed")]
+    /// It was not over in time. A program was killed; with a file it is done or not.
+    #[error("it was not over within {timeout:?}")]
     Timeout {
         /// How long it had.
         timeout: Duration,
@@ -126,6 +134,7 @@ impl Coded for ExecuteError {
             Self::NoSuchService { .. } => "no-such-service",
             Self::Denied { .. } => "denied",
             Self::Overloaded { .. } => "overloaded",
+            Self::Failed { .. } => "failed",
             Self::NotStarted { .. } => "not-started",
             Self::Timeout { .. } => "timeout",
         }
@@ -147,6 +156,16 @@ impl From<ProgramError> for ExecuteError {
             ProgramError::Overloaded(why) => Self::Overloaded { why },
             ProgramError::NotStarted(why) => Self::NotStarted { why },
             ended @ ProgramError::Ended => Self::NotStarted { why: ended.to_string() },
+        }
+    }
+}
+
+impl From<FileError> for ExecuteError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Denied(why) => Self::Denied { why },
+            FileError::Overloaded(why) | FileError::NoRoom(why) => Self::Overloaded { why },
+            FileError::NotFound(why) | FileError::Failed(why) => Self::Failed { why },
         }
     }
 }
@@ -214,26 +233,30 @@ impl Program {
     }
 }
 
-/// Runs programs in the name of a service.
+/// Does what is done on the machine in the name of a service: see [`Deed`].
 ///
-/// Each is looked at before it is started: what the service asks for and is granted, its layers, its limits. It is
-/// cleaned up behind: where nobody waits for it any more, it is killed, with all that it has started.
+/// Each is looked at before it is done: what the service asks for and is granted, its layers, its limits. It is cleaned
+/// up behind: where nobody waits for a program any more, it is killed, with all that it has started, and of a file that
+/// was to be replaced the new one is gone or in its place.
 ///
 /// # Example
 ///
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
 /// # doc::tools(async |runtime| {
-/// use airssys_wasm::{ExecuteError, Program, ProgramExit};
+/// use airssys_wasm::{Deed, ExecuteError, Program, ProgramExit};
 ///
 /// // The release of the service asks for `sh`, and it is granted with the arguments `-c` and another one.
 /// let executor = runtime.executor("tools")?;
 /// let done = executor.execute(Program::new("sh").arg("-c").arg("cat; exit 3").stdin("hello")).await?;
+/// let done = done.program().ok_or("no program")?;
 /// assert_eq!((done.exit, done.stdout.as_slice()), (ProgramExit::Status(3), b"hello".as_slice()));
 ///
 /// // What is not granted is denied, and on record as if the service had asked.
-/// let refused = executor.execute(Program::new("sh").arg("-x")).await.unwrap_err();
-/// assert!(matches!(refused, ExecuteError::Denied { .. }));
+/// for not_granted in [Deed::from(Program::new("sh").arg("-x")), Deed::read("/data/prices.json")] {
+///     let refused = executor.execute(not_granted).await.unwrap_err();
+///     assert!(matches!(refused, ExecuteError::Denied { .. }));
+/// }
 /// # Ok(()) });
 /// ```
 #[derive(Clone)]
@@ -249,7 +272,7 @@ impl std::fmt::Debug for Executor {
 }
 
 impl Runtime {
-    /// What runs programs of the machine in the name of a service; of one with several actors, in that of the first.
+    /// What does things on the machine in the name of a service; of one with several actors, in that of the first.
     ///
     /// # Errors
     ///
@@ -278,7 +301,7 @@ impl Executor {
         self.hosted.identity(&self.service).ok_or_else(none)
     }
 
-    /// Whether the service may run this. Nothing is done, told or asked of a layer.
+    /// Whether the service may do this. Nothing is done, told or asked of a layer.
     ///
     /// # Errors
     ///
@@ -289,21 +312,28 @@ impl Executor {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::tools(async |runtime| {
-    /// use airssys_wasm::Program;
+    /// use airssys_wasm::{Deed, Program};
     ///
     /// let executor = runtime.executor("tools")?;
-    /// executor.validate(&Program::new("sh").arg("-c").arg("exit"))?;
-    /// assert!(executor.validate(&Program::new("rm")).is_err());
+    /// executor.validate(&Program::new("sh").arg("-c").arg("exit").into())?;
+    /// assert!(executor.validate(&Deed::append("/data/log", "a line")).is_err());
     /// # Ok(()) });
     /// ```
-    pub fn validate(&self, program: &Program) -> Result<(), ExecuteError> {
-        let Wanted { name, arguments, environment, .. } = &program.wanted;
+    pub fn validate(&self, deed: &Deed) -> Result<(), ExecuteError> {
         let identity = self.identity()?;
-        let granted = identity.terms.policy.allows_start(&self.service, name, arguments, environment);
-        granted.map(drop).map_err(|why| ExecuteError::Denied { why })
+        let allowed = match deed {
+            Deed::Program(program) => {
+                let Wanted { name, arguments, environment, .. } = &program.wanted;
+                identity.terms.policy.allows_start(&self.service, name, arguments, environment).map(drop)
+            }
+            Deed::Append { path, .. } => identity.allows_file(path, Access::WRITE),
+            Deed::Replace { path, .. } => identity.allows_file(path, Access::WRITE | Access::CREATE),
+            Deed::Read { path } => identity.allows_file(path, Access::READ),
+        };
+        allowed.map_err(|why| ExecuteError::Denied { why })
     }
 
-    /// Runs it to its end. Dropped before that, it is killed.
+    /// Does it. A program is run to its end, and killed where this is dropped before that.
     ///
     /// # Errors
     ///
@@ -317,21 +347,36 @@ impl Executor {
     /// use airssys_wasm::{Program, ProgramExit};
     ///
     /// let done = runtime.executor("tools")?.execute(Program::new("sh").arg("-c").arg("echo hello")).await?;
+    /// let done = done.program().ok_or("no program")?;
     /// assert_eq!((done.exit, done.stdout.as_slice()), (ProgramExit::Status(0), b"hello\n".as_slice()));
     /// # Ok(()) });
     /// ```
-    pub async fn execute(&self, program: Program) -> Result<ProgramOutput, ExecuteError> {
-        let ran = self.identity()?.run_program(0, program.wanted, program.stdin).await?;
-        let exit = match ran.exit {
-            Exit::Status(status) => ProgramExit::Status(status),
-            Exit::Signal(signal) => ProgramExit::Signal(signal),
-            Exit::Limit(limit) => ProgramExit::Limit(limit),
-            Exit::Revoked => ProgramExit::Revoked,
-        };
-        Ok(ProgramOutput { exit, stdout: ran.stdout, stderr: ran.stderr })
+    pub async fn execute(&self, deed: impl Into<Deed>) -> Result<Done, ExecuteError> {
+        let identity = self.identity()?;
+        Ok(match deed.into() {
+            Deed::Program(Program { wanted, stdin }) => {
+                let ran = identity.run_program(0, wanted, stdin).await?;
+                let exit = match ran.exit {
+                    Exit::Status(status) => ProgramExit::Status(status),
+                    Exit::Signal(signal) => ProgramExit::Signal(signal),
+                    Exit::Limit(limit) => ProgramExit::Limit(limit),
+                    Exit::Revoked => ProgramExit::Revoked,
+                };
+                Done::Program(ProgramOutput { exit, stdout: ran.stdout, stderr: ran.stderr })
+            }
+            Deed::Append { path, record, sync } => {
+                identity.append(0, &path, record, sync).await?;
+                Done::Appended
+            }
+            Deed::Replace { path, content } => {
+                identity.replace(0, &path, content).await?;
+                Done::Replaced
+            }
+            Deed::Read { path } => Done::Read(identity.read(0, &path).await?),
+        })
     }
 
-    /// [`Executor::execute`] for so long at most: past it the program is killed.
+    /// [`Executor::execute`] for so long at most: past it a program is killed, and with a file it is done or not.
     ///
     /// # Errors
     ///
@@ -352,12 +397,8 @@ impl Executor {
     /// assert_eq!(late, ExecuteError::Timeout { timeout });
     /// # Ok(()) });
     /// ```
-    pub async fn execute_with_timeout(
-        &self,
-        program: Program,
-        timeout: Duration,
-    ) -> Result<ProgramOutput, ExecuteError> {
+    pub async fn execute_with_timeout(&self, deed: impl Into<Deed>, timeout: Duration) -> Result<Done, ExecuteError> {
         let late = |_| ExecuteError::Timeout { timeout };
-        tokio::time::timeout(timeout, self.execute(program)).await.map_err(late)?
+        tokio::time::timeout(timeout, self.execute(deed)).await.map_err(late)?
     }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod changes;
 mod command;
+mod deed;
 mod deployments;
 mod executor;
 mod forget;
@@ -13,6 +14,7 @@ mod records;
 mod status;
 
 pub use builder::RuntimeBuilder;
+pub use deed::{Deed, Done};
 pub use executor::{ExecuteError, Executor, Program, ProgramExit, ProgramOutput};
 pub use forget::{ForgetError, Forgotten};
 pub use status::{ListenerStatus, ServiceStatus};

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 
 use super::tree::{ServiceNode, Topology};
 use crate::capability::{Access, FolderHandle};
+use crate::files;
 use crate::hint::{Coded, Hint};
 use crate::quota::Folder;
 use crate::registry::{MANIFEST, Reference, Release};
@@ -336,7 +337,11 @@ fn open(
             notes.push(FolderNote::Within { granted: granted.clone(), writable: writable.clone() });
         }
         let mut steps = resolved.steps;
-        let folder = steps.pop().map(|step| Arc::new(Folder::new(step.folder, step.id)));
+        let folder = steps.pop();
+        if let Some(step) = folder.as_ref().filter(|_| access.changes() && !folders.contains_key(granted)) {
+            files::sweep(&step.folder);
+        }
+        let folder = folder.map(|step| Arc::new(Folder::new(step.folder, step.id)));
         folders.entry(granted.clone()).or_insert(FolderHandle(folder));
     }
     Ok(notes)

@@ -30,6 +30,8 @@ pub(crate) enum Maker {
     Trailers,
     /// The end of a program.
     Process,
+    /// A change of what is watched.
+    Watch,
     /// It was there before the turn.
     Earlier,
 }

@@ -22,6 +22,7 @@ mod chance;
 mod clock;
 pub(crate) mod cut;
 mod effect;
+pub(crate) mod files;
 mod host_call;
 mod http;
 mod identity;

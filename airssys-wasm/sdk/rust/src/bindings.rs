@@ -76,6 +76,15 @@ pub mod os {
     });
 }
 
+pub mod os_files {
+    wit_bindgen::generate!({
+        path: "../../../wit/os",
+        world: "airssys:os/with-files",
+        generate_all,
+        runtime_path: "::airssys_sdk::__private::wit_bindgen::rt",
+    });
+}
+
 pub mod supervision {
     wit_bindgen::generate!({
         path: "../../../wit",

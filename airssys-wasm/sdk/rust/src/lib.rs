@@ -41,6 +41,7 @@ mod bindings;
 pub mod config;
 mod context;
 mod fault;
+pub mod files;
 mod glue;
 pub mod layer;
 pub mod log;

@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{FsError, FsResult};
 
 use super::file_names::joined;
-use crate::beneath;
+use crate::beneath::{self, Links};
 use crate::capability::{Access, FolderRights};
 use crate::engine::guest::Guest;
 use crate::file_threads::FileThreads;
@@ -288,8 +288,8 @@ pub(in crate::engine) async fn rename_where_free(
     };
     threads
         .blocking(move || {
-            let (from, name) = beneath::parent(&*at, &path)?;
-            let (into, to_name) = beneath::parent(&*to, &to_path)?;
+            let (from, name) = beneath::parent(&*at, &path, Links::Follow)?;
+            let (into, to_name) = beneath::parent(&*to, &to_path, Links::Follow)?;
             Ok(renameat_with(&from, name, &into, to_name, RenameFlags::NOREPLACE)?)
         })
         .await

@@ -24,8 +24,6 @@ use crate::engine::guest::Guest;
 use crate::file_threads::FileThreads;
 use crate::limits::NODE_BYTES;
 use crate::quota::Quota;
-use crate::schema::size_text;
-use crate::turn::Identity;
 
 const FULL: ErrorCode = ErrorCode::InsufficientMemory;
 
@@ -61,7 +59,7 @@ impl preopens::Host for Guest {
             if let Some(rights) = self.turn.identity.terms.policy.folder(name) {
                 self.names.granted(folder, name, rights);
             }
-            if let Some(quota) = self.granted(name) {
+            if let Some(quota) = self.turn.identity.quota(name) {
                 self.quotas.insert(folder.rep(), quota);
             }
         }
@@ -343,7 +341,7 @@ impl HostDirectoryEntryStream for Guest {
 
 impl Guest {
     pub(in crate::engine) fn file_threads(&self) -> Arc<FileThreads> {
-        Arc::clone(self.turn.identity.service.file_threads.get_or_init(FileThreads::new))
+        self.turn.identity.file_threads()
     }
 
     /// What a listing of this folder takes; none where that is too much. What cannot be listed takes nothing, and
@@ -372,14 +370,6 @@ impl Guest {
         }
         Writer::put_around(self.table.get_mut(&stream)?, threads);
         Ok(stream)
-    }
-
-    /// The bound of a folder that is granted under this name, where it may be written to.
-    fn granted(&mut self, name: &str) -> Option<Quota> {
-        let (_, grant) = self.turn.identity.terms.policy.files().find(|(guest, _)| *guest == name)?;
-        let folder = grant.held.0.as_ref().filter(|_| grant.access.changes())?;
-        let (identity, name, most) = (Arc::clone(&self.turn.identity), name.to_owned(), grant.max_bytes);
-        Some(Quota::new(Arc::clone(folder), most, Arc::new(move || tell_full(&identity, &name, most))))
     }
 
     pub(in crate::engine) fn quota(&mut self, of: &Resource<Descriptor>) -> Option<Quota> {
@@ -430,18 +420,4 @@ impl Guest {
             _ => Found::Special,
         })
     }
-}
-
-/// Tells that a granted folder is full. False where that was told of this service a moment ago.
-fn tell_full(identity: &Identity, name: &str, most_bytes: u64) -> bool {
-    let (own, most) = (identity.address(), size_text(most_bytes));
-    let detail = format_args!("the folder {name} of {own} is full: it comes to {most}, its `max`");
-    let told = identity.mesh.events.reach(own.service(), "files", detail);
-    if told {
-        tracing::warn!(
-            target: "airssys::limit", service = %own, %most,
-            "a folder that may be written to is full: raise `max` of its grant, or remove something"
-        );
-    }
-    told
 }

@@ -19,6 +19,7 @@ pub(crate) mod log;
 mod lookups;
 pub(crate) mod messaging;
 pub(super) mod opening;
+mod os_files;
 pub(super) mod passed;
 mod poll;
 mod processes;
@@ -27,6 +28,7 @@ pub(crate) mod resources;
 pub(crate) mod running;
 mod streams;
 pub(crate) mod supervision;
+pub(crate) mod watched;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -60,6 +62,11 @@ pub(crate) fn add_supervision_to_linker(linker: &mut Linker<Guest>) -> wasmtime:
 /// Links what lets a guest start programs.
 pub(crate) fn add_processes_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::os::airssys::os::processes::add_to_linker::<_, HasSelf<Guest>>(linker, same)
+}
+
+/// Links what lets a guest work with files beyond what WASI has words for.
+pub(crate) fn add_files_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    bindings::os_files::airssys::os::files::add_to_linker::<_, HasSelf<Guest>>(linker, same)
 }
 
 /// Links WASI: wasmtime's, with the door for time, chance, environment and the order of what is waited for, and our own

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use airssys_sdk::files;
 use airssys_sdk::prelude::*;
 use airssys_sdk::process::{Command, Exit};
 use serde::Deserialize;
@@ -28,6 +29,14 @@ enum Reach {
     Spawn(String),
     Read(String),
     Write(String),
+    /// To make a folder, to remove a file, to list a folder.
+    Make(String),
+    Remove(String),
+    List(String),
+    /// To append to a file, to replace it, to watch it.
+    Append(String),
+    Replace(String),
+    Watch(String),
     Variable(String),
     /// An IPv4 address or a name, and a port.
     Connect(String),
@@ -154,6 +163,12 @@ fn reach(what: Reach) -> Result<(), String> {
         }
         Reach::Read(path) => std::fs::read_to_string(path).map(drop).map_err(|error| name(error.kind())),
         Reach::Write(path) => std::fs::write(path, "written").map_err(|error| name(error.kind())),
+        Reach::Make(path) => std::fs::create_dir(path).map_err(|error| name(error.kind())),
+        Reach::Remove(path) => std::fs::remove_file(path).map_err(|error| name(error.kind())),
+        Reach::List(path) => std::fs::read_dir(path).map(drop).map_err(|error| name(error.kind())),
+        Reach::Append(path) => files::append(&path, "written").map_err(name),
+        Reach::Replace(path) => files::replace(&path, "written").map_err(name),
+        Reach::Watch(path) => files::Watch::start(&path).map(drop).map_err(name),
         Reach::Variable(name) => std::env::var(&name).map(drop).map_err(|_| "NotFound".to_owned()),
         Reach::Connect(address) => connect(&address),
         Reach::Get(url) => get(&url),

@@ -1,6 +1,9 @@
 //! Works with files as it is told, each by one function of WASI, and tells what came of it: what was read, nothing, or
 //! the name of an error.
 
+use std::collections::BTreeMap;
+
+use airssys_sdk::files::{self, FileError, Watch};
 use airssys_sdk::prelude::*;
 use serde::Deserialize;
 use wasip2::filesystem::preopens::get_directories;
@@ -36,11 +39,27 @@ enum Told {
     /// To read or to write what is kept.
     ReadKept,
     WriteKept,
+    /// To write a record behind all that is there; by the next one so that it is on the disk.
+    Append(String, String),
+    AppendSynced(String, String),
+    /// To append so many records of so many letters, each ended by a line.
+    AppendMany(String, String, usize, usize),
+    /// To replace a file as a whole.
+    Replace(String, String),
+    /// To replace it so often, each time by so many letters, all of them the same.
+    ReplaceMany(String, usize, usize),
+    /// To watch something and to keep that under this name.
+    Watch(String, String),
+    /// To tell what has changed there: at once, or when something has.
+    Take(String),
+    Wait(String),
+    Unwatch(String),
 }
 
 #[derive(Default)]
 struct Scribe {
     kept: Option<Descriptor>,
+    watched: BTreeMap<String, Watch>,
 }
 
 #[component]
@@ -51,7 +70,7 @@ impl Scribe {
 
     /// Each of these, one after the other.
     fn handle(&mut self, told: Vec<Told>) -> Result<Vec<String>> {
-        Ok(told.into_iter().map(|one| self.obey(one).unwrap_or_else(|code| code.name().to_owned())).collect())
+        Ok(told.into_iter().map(|one| self.obey(one)).collect())
     }
 }
 
@@ -84,7 +103,49 @@ fn open(path: &str, letters: &str) -> std::result::Result<Descriptor, ErrorCode>
 }
 
 impl Scribe {
-    fn obey(&mut self, told: Told) -> Came {
+    /// What came of it, whoever does it.
+    fn obey(&mut self, told: Told) -> String {
+        match told {
+            Told::Append(..)
+            | Told::AppendSynced(..)
+            | Told::AppendMany(..)
+            | Told::Replace(..)
+            | Told::ReplaceMany(..)
+            | Told::Watch(..)
+            | Told::Take(_)
+            | Told::Wait(_)
+            | Told::Unwatch(_) => self.beyond(told).unwrap_or_else(|error| word(&error)),
+            told => self.by_wasi(told).unwrap_or_else(|code| code.name().to_owned()),
+        }
+    }
+
+    /// What WASI has no word for.
+    fn beyond(&mut self, told: Told) -> std::result::Result<String, FileError> {
+        let unknown = || FileError::Failed("nothing is watched under that".to_owned());
+        match told {
+            Told::Append(path, record) => files::append(&path, record)?,
+            Told::AppendSynced(path, record) => files::append_synced(&path, record)?,
+            Told::AppendMany(path, letter, length, many) => {
+                for _ in 0..many {
+                    files::append(&path, letter.repeat(length) + "\n")?;
+                }
+            }
+            Told::Replace(path, content) => files::replace(&path, content)?,
+            Told::ReplaceMany(path, length, many) => {
+                for at in 0..many {
+                    files::replace(&path, ["a", "b", "c"][at % 3].repeat(length))?;
+                }
+            }
+            Told::Watch(name, path) => drop(self.watched.insert(name, Watch::start(&path)?)),
+            Told::Take(name) => return Ok(changes(self.watched.get(&name).ok_or_else(unknown)?.take()?)),
+            Told::Wait(name) => return Ok(changes(self.watched.get(&name).ok_or_else(unknown)?.wait()?)),
+            Told::Unwatch(name) => drop(self.watched.remove(&name)),
+            _ => return Err(unknown()),
+        }
+        Ok("ok".to_owned())
+    }
+
+    fn by_wasi(&mut self, told: Told) -> Came {
         let ok = Ok("ok".to_owned());
         match told {
             Told::Open(path, flags) => open(&path, &flags).map(|_| "ok".to_owned()),
@@ -135,6 +196,7 @@ impl Scribe {
             }
             Told::ReadKept => read(self.kept.as_ref().ok_or(ErrorCode::BadDescriptor)?),
             Told::WriteKept => self.kept.as_ref().ok_or(ErrorCode::BadDescriptor)?.write(b"written", 0).and(ok),
+            _ => Err(ErrorCode::Unsupported),
         }
     }
 }
@@ -142,4 +204,28 @@ impl Scribe {
 fn read(file: &Descriptor) -> Came {
     let (bytes, _) = file.read(1024, 0)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// As `made a, written a`, with what else is to be known behind.
+fn changes(changes: files::Changes) -> String {
+    let mut all: Vec<String> =
+        changes.all.iter().map(|one| format!("{:?} {}", one.what, one.name).to_lowercase()).collect();
+    if changes.lost > 0 {
+        all.push(format!("lost {}", changes.lost));
+    }
+    if changes.is_over {
+        all.push("over".to_owned());
+    }
+    all.join(", ")
+}
+
+fn word(error: &FileError) -> String {
+    let word = match error {
+        FileError::Denied(_) => "denied",
+        FileError::Overloaded(_) => "overloaded",
+        FileError::NoRoom(_) => "no-room",
+        FileError::NotFound(_) => "not-found",
+        FileError::Failed(_) => "failed",
+    };
+    format!("{word}: {error}")
 }
