@@ -228,7 +228,9 @@ fn read_all(kernel: BorrowedFd<'_>, only: Option<&str>, shared: &Shared) -> Resu
         let Some(what) = what(told) else { continue };
         let Some(name) = event.file_name() else { continue };
         let name = name.to_string_lossy();
-        let is_meant = only.is_none_or(|only| only == name) && !name.starts_with(PREFIX);
+        // The kernel calls a file that has no name by its number, `#` before it.
+        let is_nameless = name.strip_prefix('#').is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_meant = only.is_none_or(|only| only == name) && !name.starts_with(PREFIX) && !is_nameless;
         if is_meant {
             waiting.add(Change { what, name: name.into_owned() });
         }
