@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use airssys_tests::{PATIENCE, asker_and_goal, builder, with_guests};
@@ -118,26 +119,26 @@ fn another_seed_is_another_order() {
 fn the_digest_does_not_depend_on_the_machine_in_fifty_runs() {
     let mesh = Mesh::of(&probers());
     let faults = [Fault { rate: Some(0.1), ..Fault::new(FaultKind::Crash) }];
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let first = mesh.run(11, &faults, busy).1;
+    assert!(first.faults.len() == 3, "crashes in each moment: {:?}", first.faults);
+    let again = || {
+        let again = mesh.run(11, &faults, busy).1;
+        assert_eq!(first.digest, again.digest, "{}", first_difference(&first, &again));
+    };
+    (1..40).for_each(|_| again());
+    // And with something else that the machine has to do.
+    let done = AtomicBool::new(false);
     std::thread::scope(|threads| {
-        // What else the machine has to do meanwhile.
-        for _ in 0..3 {
+        for _ in 0..2 {
             threads.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                while !done.load(Ordering::Relaxed) {
                     std::hint::spin_loop();
                 }
             });
         }
-        let first = mesh.run(11, &faults, busy).1;
-        for _ in 1..50 {
-            let again = mesh.run(11, &faults, busy).1;
-            if first.digest != again.digest {
-                done.store(true, std::sync::atomic::Ordering::Relaxed);
-                panic!("{}", first_difference(&first, &again));
-            }
-        }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(first.faults.len() == 3, "crashes in each moment: {:?}", first.faults);
+        let all = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (0..10).for_each(|_| again())));
+        done.store(true, Ordering::Relaxed);
+        all.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked));
     });
 }
 

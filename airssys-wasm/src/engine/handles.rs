@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use wasmtime::component::ResourceAny;
 
 use crate::error::{DeadHandle, HandleDeath};
+use crate::seeded::Seeded;
 use crate::typed::{FunctionType, Handle, Laid, bare_resource, put_handle};
 
 /// Those of one instance.
@@ -100,7 +101,7 @@ impl Handles {
         result: &Laid,
         block: &mut Vec<u8>,
         resources: &[ResourceAny],
-        most: usize,
+        (most, seeded): (usize, Option<&Seeded>),
     ) -> Result<(), NoHandle> {
         if self.held.len() + resources.len() > most {
             return Err(NoHandle::TooMany(most));
@@ -110,11 +111,11 @@ impl Handles {
             return Err(NoHandle::Malformed);
         }
         while self.incarnation == 0 {
-            self.incarnation = draw()?;
+            self.incarnation = draw(seeded)?;
         }
         let mut made = Vec::new();
         for (found, resource) in returned.iter().zip(resources) {
-            let number = draw()?;
+            let number = draw(seeded)?;
             let handle = Handle { incarnation: self.incarnation, number };
             handle.append(block, found.at).ok_or(NoHandle::Malformed)?;
             made.push((number, Held { resource: *resource, name: found.resource.into() }));
@@ -124,7 +125,7 @@ impl Handles {
     }
 }
 
-/// A number that nobody can guess, and that is drawn once.
-fn draw() -> Result<u64, NoHandle> {
-    getrandom::u64().map_err(|_| NoHandle::NoRandomness)
+/// A number that nobody can guess, and that is drawn once; in a seeded host one that follows from the seed.
+fn draw(seeded: Option<&Seeded>) -> Result<u64, NoHandle> {
+    seeded.map_or_else(|| getrandom::u64().map_err(|_| NoHandle::NoRandomness), |seeded| Ok(seeded.other()))
 }

@@ -324,7 +324,7 @@ impl Seeded {
         state.buried.clear();
     }
 
-    /// What a retry is spread by.
+    /// A number for what else is drawn: what retries are spread by, and handles.
     pub(crate) fn other(&self) -> u64 {
         self.lock().others.next()
     }
@@ -341,8 +341,11 @@ impl Seeded {
 
     /// Writes down what was done.
     pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
-        let at = self.elapsed();
-        self.lock().trace.note(at, what);
+        // What is dropped when a run is over is dropped in no order.
+        if self.time().began.is_some() {
+            let at = self.elapsed();
+            self.lock().trace.note(at, what);
+        }
     }
 
     /// Says what did not hold.

@@ -113,6 +113,14 @@ pub(super) struct Message {
     pub(super) said: Said,
 }
 
+impl Message {
+    /// As it is said the `number`th time.
+    pub(super) fn numbered(&self, number: u64) -> Self {
+        let key = self.key.as_ref().map(|key| key.replace("{n}", &number.to_string()));
+        Self { service: self.service.clone(), key, said: self.said.numbered(number) }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Workload {
     pub(super) message: Message,

@@ -153,7 +153,7 @@ fn drawn(plan: &Plan, seeded: &Seeded) -> Vec<Planned> {
         Planned {
             at: Duration::from_micros(from),
             patience: workload.patience,
-            message: Message { said: workload.message.said.numbered(number), ..workload.message.clone() },
+            message: workload.message.numbered(number),
         }
     };
     each.map(draw).collect()

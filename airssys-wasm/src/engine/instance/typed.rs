@@ -124,7 +124,9 @@ impl Instance {
         let given = match &ty.result {
             Some(result) => {
                 let guest = self.store.data_mut();
-                guest.handles.give(result, &mut block, &returned, guest.turn.identity.terms.limits.handles)
+                let identity = &guest.turn.identity;
+                let (most, seeded) = (identity.terms.limits.handles, identity.mesh.seeded.as_ref());
+                guest.handles.give(result, &mut block, &returned, (most, seeded))
             }
             None => Ok(()),
         };
