@@ -187,3 +187,55 @@ fn what_was_answered_from_durable_state_is_there_after_the_host_was_killed() {
         assert!(counted.is_sorted_by(|one, next| one < next), "seed {seed}: {counted:?}");
     }
 }
+
+#[test]
+fn keys_pools_topics_timers_and_kills_follow_from_the_seed_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let topology = r#"
+        name = "many"
+        [root]
+        intensity = 1000
+        [[service]]
+        name = "front"
+        release = "@prober"
+        retries = 2
+        grants = { send = ["cart"], call = ["books"], publish = ["news"] }
+        [[service]]
+        name = "cart"
+        release = "@prober"
+        keyed = { max_keys = 50, max_awake = 4, idle_timeout = "50ms" }
+        state = "durable"
+        [[service]]
+        name = "books"
+        release = "@prober"
+        instances = 3
+        grants = { subscribe = ["news"] }
+    "#;
+    std::fs::write(folder.path().join("airssys.toml"), with_guests(topology)).unwrap();
+    let file = folder.path().join("airssys.test.toml");
+    let test = r#"
+        kill = ["300ms", "700ms"]
+        [[workload]]
+        service = "front"
+        ask = '{"do":[{"send":{"to":"cart/k{n}","body":{"increment":{"key":"n","by":1}}}},{"call":{"to":"books","body":{"echo":1},"timeout_ms":1000}},{"publish":{"topic":"news","body":{"echo":2}}}]}'
+        times = 40
+        [[workload]]
+        service = "cart"
+        key = "k{n}"
+        ask = '{"do":[{"increment":{"key":"n","by":1}},{"send_after":{"delay_ms":500,"body":{"increment":{"key":"m","by":1}}}}]}'
+        times = 40
+        every = "20ms"
+        [[fault]]
+        kind = "crash"
+        rate = 0.05
+    "#;
+    std::fs::write(&file, test).unwrap();
+    let (trial, cache) = (Trial::read(&file).unwrap(), airssys_tests::code_cache());
+    for seed in 1..6 {
+        let (one, other) = (trial.run(seed, Some(&cache), true).unwrap(), trial.run(seed, Some(&cache), true).unwrap());
+        let differs = one.steps.iter().zip(&other.steps).find(|(one, other)| one != other);
+        assert_eq!(one.digest, other.digest, "seed {seed}: {differs:?}");
+        assert_eq!(one.broken, Vec::<String>::new(), "seed {seed}");
+        assert!(one.steps.iter().filter(|line| line.contains("a host begins")).count() == 3, "seed {seed}");
+    }
+}

@@ -171,17 +171,19 @@ impl Controller {
         };
         loop {
             tokio::select! {
+                // In one order, so that a seeded host has no chance here. What is rare comes first, and starves nobody.
+                biased;
+                Ok(()) = self.rules.changed() => sweep = sweeps(self.rules()),
+                () = tick(&mut sweep) => self.sweep(),
+                Ok(()) = self.standing.changed() => {}
+                () = room_made() => {}
+                Some(news) = self.waits.news.1.recv() => self.hear(news),
                 ask = self.asked.next(&service.directory) => match ask {
                     Some(Ask::Start(place)) => self.waits.waiting.push_back(place),
                     Some(Ask::Stop(child)) => self.stop(&child),
                     Some(Ask::Tell(target, down)) => self.mesh.tell_down(target, down),
                     None => return,
                 },
-                Some(news) = self.waits.news.1.recv() => self.hear(news),
-                Ok(()) = self.standing.changed() => {}
-                () = room_made() => {}
-                () = tick(&mut sweep) => self.sweep(),
-                Ok(()) = self.rules.changed() => sweep = sweeps(self.rules()),
             }
             self.admit();
         }
