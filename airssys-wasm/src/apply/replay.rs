@@ -207,7 +207,8 @@ pub async fn replay(capsule: &Capsule, release: Release, code_cache: Option<Path
     let events = Events::new(MeshSettings::default().events, MeshSettings::default().event_bytes);
     let stack = Stack::new(Vec::new(), &events);
     let client = Client::new(ClientSettings::default());
-    let mesh = Arc::new(Mesh::new(MeshSettings::default(), stack, events, Arc::clone(engines.pulse()), client));
+    let pulse = Arc::clone(engines.pulse());
+    let mesh = Arc::new(Mesh::new(MeshSettings::default(), stack, events, pulse, client, None));
     let placed = service_spec(&node, &template, None).build(&mesh, &engines);
     let nobody = || ReplayError::Content("nobody would serve".to_owned());
     let identity = Arc::clone(&placed.actors.first().ok_or_else(nobody)?.live.serving().identity);

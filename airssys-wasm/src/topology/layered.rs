@@ -118,6 +118,7 @@ impl Layer {
             learn: None,
             clocks: None,
             randomness: None,
+            recorder: None,
         }
     }
 }
