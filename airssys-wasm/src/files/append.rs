@@ -1,8 +1,8 @@
 //! A record at the end of a file: all of it, or nothing.
 //!
-//! The kernel puts what one call writes behind all that is there, whoever else does so. Where it writes less than all, as
-//! on a disk that fills up, what was written is cut off again. For that, those of this host that append to one file take
-//! turns: nobody is behind who failed.
+//! The kernel puts what one call writes behind all that is there, whoever else does so. Where it writes less than all,
+//! as on a disk that fills up, what was written is cut off again. For that, those of this host that append to one file
+//! take turns: nobody is behind who failed.
 
 use std::collections::BTreeMap;
 use std::fs::File;

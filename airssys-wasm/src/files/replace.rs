@@ -1,10 +1,10 @@
 //! A file that is replaced as a whole: who reads it has the old one or the new one, whenever the host is killed.
 //!
 //! The new one is written without a name, and synced. Where nothing has its name it gets that at once. Where something
-//! has, it is given one of a few names that are kept for this, in the granted folder, and from there the name of the old
-//! one, in one step. A host that is killed between these two leaves such a name behind: it is locked by whoever is at
-//! it, so the next start finds those that nobody is at, and removes them. Where the file system knows no files without a
-//! name, it has that other name from the beginning.
+//! has, it is given one of a few names that are kept for this, in the granted folder, and from there the name of the
+//! old one, in one step. A host that is killed between these two leaves such a name behind: it is locked by whoever is
+//! at it, so the next start finds those that nobody is at, and removes them. Where the file system knows no files
+//! without a name, it has that other name from the beginning.
 
 use std::fs::File;
 use std::io::{self, Write as _};

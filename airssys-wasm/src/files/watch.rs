@@ -3,8 +3,8 @@
 //! A file is watched by its name: its folder is, and what is told of others is left out. So it may be replaced, removed
 //! and made again.
 //!
-//! Invariant: what nobody has taken yet is bounded; what has no room is counted, and so is each time that the kernel had
-//! none. It ends with the [`Watch`].
+//! Invariant: what nobody has taken yet is bounded; what has no room is counted, and so is each time that the kernel
+//! had none. It ends with the [`Watch`].
 
 use std::collections::VecDeque;
 use std::io;

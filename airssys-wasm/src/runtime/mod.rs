@@ -10,13 +10,15 @@ mod forget;
 mod functions;
 mod grants;
 mod messages;
+mod program;
 mod records;
 mod status;
 
 pub use builder::RuntimeBuilder;
 pub use deed::{Deed, Done};
-pub use executor::{ExecuteError, Executor, Program, ProgramExit, ProgramOutput};
+pub use executor::{ExecuteError, Executor};
 pub use forget::{ForgetError, Forgotten};
+pub use program::{Program, ProgramExit, ProgramOutput};
 pub use status::{ListenerStatus, ServiceStatus};
 
 use std::collections::{BTreeMap, HashMap};

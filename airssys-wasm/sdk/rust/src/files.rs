@@ -9,8 +9,8 @@ use std::fmt;
 use crate::bindings::os_files::airssys::os::files as host;
 use crate::fault::Fault;
 
-/// Writes a record behind all that is in a file, whoever else does so at the same time: all of it or nothing. A file that
-/// is not there is made.
+/// Writes a record behind all that is in a file, whoever else does so at the same time: all of it or nothing. A file
+/// that is not there is made.
 ///
 /// # Errors
 ///
