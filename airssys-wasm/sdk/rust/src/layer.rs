@@ -1,4 +1,5 @@
-//! A layer of the host: a component that is asked about what others do before it happens; see [`layer`](macro@layer).
+//! A layer of the host: a component that is asked about what others do before it happens; see
+//! [`layer`](macro@crate::layer).
 
 use crate::bindings::layer::exports::airssys::actor::layer as told;
 
