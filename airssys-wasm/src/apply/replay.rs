@@ -261,8 +261,9 @@ impl Stage<'_> {
         for (at, step) in capsule.steps.iter().enumerate() {
             let told = step.what.told();
             let is_late = capsule.lost > 0;
-            let is_open = step.is_cut || at == last && is_of_time(&capsule.crash);
-            let Played { crash, parted, frames } = self.step(step.clone(), Slack { is_open, is_late }).await?;
+            let is_timed = at == last && is_of_time(&capsule.crash);
+            let slack = Slack { is_open: step.is_cut || is_timed, is_timed, is_late };
+            let Played { crash, parted, frames } = self.step(step.clone(), slack).await?;
             replayed.steps += 1;
             if let Some(parted) = parted {
                 replayed.differs.push(format!("in {told}: {parted}"));

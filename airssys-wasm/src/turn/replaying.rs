@@ -13,6 +13,8 @@ use crate::limits::{REASON_BYTES, cut};
 pub(crate) struct Slack {
     /// Whether the turn went on after what is written down: it asked more than was kept, or time was up.
     pub(crate) is_open: bool,
+    /// Whether time was up over it: how much is asked until then is another thing each time.
+    pub(crate) is_timed: bool,
     /// Whether turns before it are lost: this instance then does for the first time what that one had done.
     pub(crate) is_late: bool,
 }
@@ -78,7 +80,7 @@ impl Replaying {
 
     /// Where it asked something else than it was recorded to, or less; and where it was when it crashed.
     pub(crate) fn end(mut self) -> (Option<String>, Vec<Frame>) {
-        let left = self.lines.pop_front().map(|(asked, _)| {
+        let left = self.lines.pop_front().filter(|_| !self.slack.is_timed).map(|(asked, _)| {
             let at = self.told + 1;
             cut(format!("at call {at} of this turn, it was recorded to {asked}, and has ended before"), REASON_BYTES)
         });
@@ -121,7 +123,11 @@ mod tests {
         told(&mut less, "a");
         assert!(less.end().0.is_some_and(|why| why.contains("call 2") && why.contains("get b")));
 
-        let mut more = Replaying::new(vec![line("a")], Slack { is_open: true, is_late: false });
+        let mut slower = Replaying::new(vec![line("a"), line("b")], Slack { is_timed: true, ..Slack::default() });
+        told(&mut slower, "a");
+        assert_eq!(slower.end().0, None, "time was up before it came to that");
+
+        let mut more = Replaying::new(vec![line("a")], Slack { is_open: true, ..Slack::default() });
         assert_eq!((told(&mut more, "a").as_str(), told(&mut more, "b").as_str()), ("a", "refused"));
         assert!(more.end().0.is_some_and(|why| why.contains("no more of this turn was kept")));
     }
@@ -129,7 +135,8 @@ mod tests {
     #[test]
     fn one_that_comes_late_does_for_the_first_time_what_was_done_before() {
         let open = HostCall::OpenState { name: String::new() };
-        let mut late = Replaying::new(vec![(get("a"), Reply::Value(None))], Slack { is_open: false, is_late: true });
+        let mut late =
+            Replaying::new(vec![(get("a"), Reply::Value(None))], Slack { is_late: true, ..Slack::default() });
         assert!(matches!(late.tell(&open), Scripted::Instead(Reply::Kept(Ok(())))));
         assert!(matches!(late.tell(&HostCall::RandomNumber), Scripted::Nobody));
         assert!(matches!(late.tell(&get("a")), Scripted::Instead(Reply::Value(None))));
