@@ -104,6 +104,53 @@ fn what_a_program_has_something_against_is_not_done() {
     assert!(!refused.stderr.contains("is up"));
 }
 
+/// Rules of the example, with these lines instead of those that say the most memory and who runs programs.
+fn rules(desk: &Desk, more: &str) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let judge = airssys_tests::tools::target().join("policy").join("debug").join("rego-judge");
+    assert!(judge.exists(), "there is no {}; run `cargo xtask guests`", judge.display());
+    let house = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/policy/house.rego")).unwrap();
+    let (_, house) = house.split_once('\n').unwrap();
+    let file = desk.write("house.rego", format!("#!{}\n{house}\n{more}", judge.display()));
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn rules_in_rego_judge_a_change() {
+    let desk = desk();
+    rules(&desk, "");
+    let running = run(&desk, &["run", "--judge", "./house.rego"]);
+    let before = services(&desk);
+    let bold = "[service.limits]\nmemory = \"1GiB\"\n[service.grants]\nsockets = [\"*:80\"]\n[service.grants.processes.true]\nprogram = \"/bin/true\"\n";
+    desk.write("airssys.toml", edited() + bold);
+    let refused = desk.run(&["apply"]);
+    assert!(refused.exit.is_some_and(|exit| exit != 0), "{refused:#?}");
+    for message in [
+        "new may have 1GiB of memory, and 256MiB is the most (house.memory)",
+        "new may not start programs (house.programs)",
+        "new may connect to *:80; say to whom (house.sockets)",
+    ] {
+        assert!(refused.stderr.contains(message), "no {message:?} in {refused:#?}");
+    }
+    // Rules that cannot be read, or asked, refuse, and it is said where.
+    for (more, why) in [
+        ("deny contains", "house.rego"),
+        ("deny contains message if { message := sprintf(1, 2) }", "has failed"),
+        ("deny contains 7 if { true }", "has not written a JSON list of what it has against it"),
+    ] {
+        rules(&desk, more);
+        let refused = desk.run(&["apply"]);
+        assert!(refused.exit.is_some_and(|exit| exit != 0) && refused.stderr.contains(why), "{more}: {refused:#?}");
+        assert!(refused.stderr.contains("the policy cannot say whether this may be done"), "{refused:#?}");
+    }
+    assert_eq!(services(&desk), before);
+    rules(&desk, "");
+    desk.write("airssys.toml", edited());
+    let _applied = desk.run(&["apply", "--probation", "10ms"]).well();
+    assert_ne!(services(&desk), before);
+    stop(&desk, running);
+}
+
 #[test]
 fn an_edited_topology_is_planned_applied_and_in_force() {
     let desk = desk();

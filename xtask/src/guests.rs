@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::error::Error;
 use crate::language::Language;
-use crate::{c, clients, javascript, mesh, programs, progress, python, root, toolchain, web};
+use crate::{c, clients, javascript, mesh, policy, programs, progress, python, root, toolchain, web};
 
 /// The languages besides Rust, and what needs no building.
 const LANGUAGES: [&Language; 5] =
@@ -37,6 +37,7 @@ pub(crate) fn build(profile: &str) -> Result<Vec<&'static Language>, Error> {
     if !without.iter().any(|language| language.module == programs::LANGUAGE.module) {
         programs::build(&airssys, &root, &target)?;
     }
+    policy::build(&root, &target)?;
     Ok(without)
 }
 

@@ -15,6 +15,7 @@ mod guests;
 mod javascript;
 mod language;
 mod mesh;
+mod policy;
 mod programs;
 mod progress;
 mod python;

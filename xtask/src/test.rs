@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::error::Error;
 use crate::language::Language;
 use crate::progress::{self, Steps};
-use crate::{browser, guests, root, wit};
+use crate::{browser, guests, policy, root, wit};
 
 /// Runs all of it; the first failure ends it.
 pub(crate) fn run() -> Result<(), Error> {
@@ -21,7 +21,7 @@ pub(crate) fn run() -> Result<(), Error> {
         left_out.push(LeftOut { tests: browser::TESTS.to_owned(), why: "there is no browser here".to_owned() });
     }
     let folder = root();
-    for guests in ["tests/guests", "examples/shop", "examples/mesh", "examples/web"] {
+    for guests in ["tests/guests", "examples/shop", "examples/mesh", "examples/web", policy::FOLDER] {
         let manifest = folder.join(guests).join("Cargo.toml");
         let mut fmt = command(&["fmt", "--all", "--check", "--manifest-path"])?;
         show(&format!("formatting of {guests}"), fmt.arg(manifest))?;
