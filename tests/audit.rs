@@ -61,6 +61,31 @@ fn call_of(to: &str) -> String {
 }
 
 #[test]
+fn what_goes_on_while_a_layer_is_down_is_on_record() {
+    let layer = "[[service]]\nname = \"warden\"\nrelease = \"@warden\"\n";
+    let rule = "[[layer]]\nservice = \"warden\"\nguards = [\"b\"]\nwhen_down = \"allow\"\ntimeout = \"60s\"\n";
+    let desk = Desk::with(&format!("{}{rule}", TWO.replacen("[[service]]", &format!("{layer}[[service]]"), 1)));
+    let running = up(&desk);
+    let count = || drop(desk.run(&["call", "b", "\"count\""]).well());
+    count();
+    let _stopped = desk.run(&["stop", "warden"]).well();
+    let of_layers = || lines(&desk).into_iter().filter(|line| line["kind"] == "passed-by").collect::<Vec<_>>();
+    assert_eq!(of_layers(), [Value::Null; 0]);
+    (0..3).for_each(|_| count());
+    let _started = desk.run(&["start", "warden"]).well();
+    (0..2).for_each(|_| count());
+    let events = desk.run(&["events", "warden", "--kind", "passed-by"]).well().stdout;
+    stop(&desk, running);
+    let told = of_layers();
+    let [down, back] = &told[..] else { panic!("{told:#?}") };
+    assert_eq!((&down["service"], &down["operation"]), (&json!("warden"), &json!("down")));
+    assert!(down["detail"].as_str().unwrap().contains("it does not run"), "{down}");
+    assert_eq!((&back["operation"], &back["times"]), (&json!("back"), &json!(3)));
+    assert!(events.contains("it is down, and what it guards goes on: "), "{events}");
+    assert!(events.contains("it is asked again; 3 went on without it"), "{events}");
+}
+
+#[test]
 fn what_is_done_and_what_is_denied_is_on_record_once_each() {
     let desk = Desk::with(TWO);
     let running = up(&desk);

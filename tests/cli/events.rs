@@ -258,6 +258,11 @@ fn one_of_each() -> Vec<(Option<&'static str>, Happening)> {
             Happening::LimitReached { limit: text("mailbox"), detail: text("the mailbox of shop is full"), times: 17 },
         ),
         (
+            Some("filter"),
+            Happening::PassedBy { state: text("down"), reason: text("it has not answered in time"), passed: 0 },
+        ),
+        (Some("filter"), Happening::PassedBy { state: text("back"), reason: text(""), passed: 17 }),
+        (
             None,
             Happening::Audit {
                 state: text("broken"),

@@ -63,6 +63,8 @@ kinds! {
     Refused = "refused", "what was asked for was not done, and why";
     /// A limit was reached.
     LimitReached = "limit-reached", "a limit was reached";
+    /// A layer is down, and what it guards goes on without it; or it is there again.
+    PassedBy = "passed-by", "a layer is down and what it guards goes on without it, or it is there again";
     /// Lines are missing here.
     Lost = "lost", "lines are missing here";
     /// The end of a file was no whole line.

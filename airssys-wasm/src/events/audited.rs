@@ -37,6 +37,10 @@ impl Happening {
                 let (operation, times) = (some(state), Some(*changes as u64));
                 Record { operation, times, detail: reason.clone(), ..of(AuditKind::Apply) }
             }
+            Self::PassedBy { state, reason, passed } => {
+                let (operation, detail) = (some(state), (!reason.is_empty()).then(|| reason.clone()));
+                Record { operation, detail, times: (*passed > 0).then_some(*passed), ..of(AuditKind::PassedBy) }
+            }
             Self::Operator { state, kept: _ } => Record { operation: some(state), ..of(AuditKind::Operator) },
             _ => return None,
         })

@@ -218,6 +218,17 @@ pub enum Happening {
         /// How many times it was reached since this was published last, this time included.
         times: u64,
     },
+    /// A layer that is a component is down, and what it guards goes on without having been asked, as `when_down =
+    /// "allow"` has it; or it is there again.
+    PassedBy {
+        /// `down` or `back`.
+        state: String,
+        /// Why it is down.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+        /// How much went on without it, where it is back.
+        passed: u64,
+    },
     /// The audit cannot be written, or can again; or something of it is missing.
     Audit {
         /// `broken`, `mended`, `lost`, `cut`, or `unsigned`: there are no signed heads.
@@ -278,6 +289,8 @@ pub enum Kind {
     Denied,
     /// [`Happening::LimitReached`].
     LimitReached,
+    /// [`Happening::PassedBy`].
+    PassedBy,
     /// [`Happening::Audit`].
     Audit,
     /// [`Happening::Log`].
@@ -285,7 +298,7 @@ pub enum Kind {
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-pub(super) const KINDS: [(Kind, &str, &str); 16] = [
+pub(super) const KINDS: [(Kind, &str, &str); 17] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (
@@ -308,6 +321,7 @@ pub(super) const KINDS: [(Kind, &str, &str); 16] = [
     (Kind::DeadLetter, "dead-letter", "a message could not be handled, or its answer came too late"),
     (Kind::Denied, "denied", "a service wanted to do what it was not granted"),
     (Kind::LimitReached, "limit-reached", "a limit was reached; once a second at most for one limit of one service"),
+    (Kind::PassedBy, "passed-by", "a layer is down and what it guards goes on without it, or it is there again"),
     (Kind::Audit, "audit", "the audit cannot be written, or can again, or something of it is missing"),
     (Kind::Log, "log", "a log of the topology cannot be written, or can again, or lines of it are missing"),
 ];
@@ -380,6 +394,7 @@ impl Happening {
             Self::DeadLetter { .. } => Kind::DeadLetter,
             Self::Denied { .. } => Kind::Denied,
             Self::LimitReached { .. } => Kind::LimitReached,
+            Self::PassedBy { .. } => Kind::PassedBy,
             Self::Audit { .. } => Kind::Audit,
             Self::Log { .. } => Kind::Log,
         }
@@ -406,6 +421,7 @@ impl Happening {
                 actor.len() + operation.len() + target.len() + missing.len()
             }
             Self::LimitReached { limit, detail, .. } => limit.len() + detail.len(),
+            Self::PassedBy { state, reason, .. } => state.len() + reason.len(),
             Self::Audit { state, detail } => state.len() + detail.len(),
             Self::Log { log, state, detail } => log.len() + state.len() + detail.len(),
         }
@@ -460,6 +476,10 @@ impl Display for Happening {
             }
             Self::LimitReached { limit, detail, times: 1 } => write!(f, "`{limit}`: {detail}"),
             Self::LimitReached { limit, detail, times } => write!(f, "`{limit}`, {times} times: {detail}"),
+            Self::PassedBy { state, passed, .. } if state == "back" => {
+                write!(f, "it is asked again; {passed} went on without it")
+            }
+            Self::PassedBy { reason, .. } => write!(f, "it is down, and what it guards goes on: {reason}"),
             Self::Audit { detail, .. } => f.write_str(detail),
             Self::Log { log, detail, .. } => write!(f, "`{log}`: {detail}"),
         }

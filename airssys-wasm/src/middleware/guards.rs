@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::{Context, ErrorVerdict, Layer, Operations, Verdict};
 use crate::address::{Address, split};
 use crate::error::{CallError, SendError};
+use crate::events::{Events, Happening, text};
 use crate::guard::{self, Guard, Hook, Said, WhenDown};
 use crate::hint::Coded;
 use crate::message::Answer;
@@ -76,6 +77,7 @@ type Ask = dyn Fn(Question<'_>) -> Asked + Send + Sync;
 pub(crate) struct Guards {
     all: ArcSwap<Vec<Arc<Guarding>>>,
     ask: OnceLock<Box<Ask>>,
+    events: Arc<OnceLock<Arc<Events>>>,
 }
 
 /// A component that is asked.
@@ -88,6 +90,9 @@ struct Guarding {
     is_told: bool,
     /// Whether it was said that it is down, and what it guards goes on.
     is_passed_by: AtomicBool,
+    /// How much has gone on since.
+    passed: AtomicU64,
+    events: Arc<OnceLock<Arc<Events>>>,
 }
 
 /// How far the components are with what is done, where that is to be known later.
@@ -128,6 +133,8 @@ impl Guards {
                 of: of.into_iter().map(Into::into).collect(),
                 is_told: guard.has(Hook::After) || guard.has(Hook::OnError),
                 is_passed_by: AtomicBool::new(false),
+                passed: AtomicU64::new(0),
+                events: Arc::clone(&self.events),
             })
         };
         let mut all: Vec<Arc<Guarding>> = guards.map(guarding).collect();
@@ -138,9 +145,10 @@ impl Guards {
         about
     }
 
-    /// Says who carries questions to the components, once.
-    pub(crate) fn asked_by(&self, ask: impl Fn(Question<'_>) -> Asked + Send + Sync + 'static) {
+    /// Says who carries questions to the components, once, and where it is told that one is passed by.
+    pub(crate) fn asked_by(&self, events: &Arc<Events>, ask: impl Fn(Question<'_>) -> Asked + Send + Sync + 'static) {
         let _it_is_there = self.ask.set(Box::new(ask));
+        let _they_are_there = self.events.set(Arc::clone(events));
     }
 
     fn ask(&self, question: Question<'_>) -> Asked {
@@ -299,16 +307,27 @@ impl Guarding {
 
     #[cold]
     fn passed_by(&self, why: &str) {
+        self.passed.fetch_add(1, Ordering::Relaxed);
         if !self.is_passed_by.swap(true, Ordering::Relaxed) {
             let layer = self.guard.service.as_str();
             tracing::warn!(target: "airssys", layer, "it is down, and what it guards goes on: {why}");
+            self.publish("down", text(why), 0);
         }
     }
 
     #[cold]
     fn is_back(&self) {
         if self.is_passed_by.swap(false, Ordering::Relaxed) {
-            tracing::info!(target: "airssys", layer = self.guard.service.as_str(), "it is there again");
+            let passed = self.passed.swap(0, Ordering::Relaxed);
+            tracing::info!(target: "airssys", layer = self.guard.service.as_str(), passed, "it is there again");
+            self.publish("back", String::new(), passed);
+        }
+    }
+
+    fn publish(&self, state: &str, reason: String, passed: u64) {
+        if let Some(events) = self.events.get() {
+            let what = Happening::PassedBy { state: state.to_owned(), reason, passed };
+            events.publish(Some(&self.guard.service), what);
         }
     }
 }

@@ -44,7 +44,7 @@ impl Mesh {
     /// Carries the questions of the dispatch stack to the components.
     pub(crate) fn answer_guards(self: &Arc<Self>) {
         let mesh = Arc::downgrade(self);
-        self.stack.guards().asked_by(move |question| match mesh.upgrade() {
+        self.stack.guards().asked_by(&self.events, move |question| match mesh.upgrade() {
             Some(mesh) => mesh.question(question),
             None => down("the mesh is over"),
         });
