@@ -131,7 +131,7 @@ fn outside(disk: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
-/// `a` wants out, and `b` as well, by HTTP; `goal` is whom they may speak to, and `ledger` is not.
+/// `a` wants out, and `b` as well, by HTTP, and `c`, by what WASI has no word for; `goal` is whom they may speak to, and `ledger` is not.
 fn topology(disk: &Path, server: &Server, closed: u16) -> String {
     let (out, input) = (disk.join("out"), disk.join("in"));
     format!(
@@ -159,6 +159,12 @@ fn topology(disk: &Path, server: &Server, closed: u16) -> String {
         [service.grants]
         http = ["GET http://127.0.0.1:{port}/v1/**"]
         sockets = ["granted.test:{closed}", "near.test:{closed} private", "localhost:1"]
+        [[service]]
+        name = "c"
+        release = "@scribe"
+        [service.grants.files]
+        "/out" = {{ host = {out:?}, access = "read-write" }}
+        "/in" = {{ host = {input:?} }}
         [[service]]
         name = "goal"
         release = "@prober"
@@ -457,6 +463,22 @@ async fn nothing_opens(builder: RuntimeBuilder, armed: Option<Arc<AtomicBool>>, 
         // What it may write to is its own: it may be gone.
         if !disk.path().join("out/kept").exists() {
             fs::write(disk.path().join("out/kept"), "kept").unwrap();
+        }
+    }
+    let within = disk.path().join("out").canonicalize().unwrap();
+    for way in ways(disk.path()) {
+        // Last what is to be told nothing of what happens there.
+        for told in ["append", "append-synced", "replace", "watch"] {
+            let rest = if told == "watch" { [told, &way] } else { [&way, "broken out"] };
+            let told = json!([{ told: rest }]).to_string();
+            let answer = mesh.runtime.call("c", told.clone(), PATIENCE).await;
+            let text = answer.as_ref().ok().and_then(|answer| answer.as_deref()).map(String::from_utf8_lossy);
+            let text = text.as_deref().unwrap_or_default();
+            assert!(!text.contains(SECRET), "{with}: {told}: {text}");
+            // Some of them are names of files that were made within.
+            let meant = fs::canonicalize(disk.path().join(way.trim_start_matches('/')));
+            let is_within = meant.is_ok_and(|path| path.starts_with(&within));
+            assert!(is_within || rest[0] != "watch" || !text.starts_with("[\"ok"), "{with}: {told}: {text}");
         }
     }
     for url in of_urls(server.port) {
