@@ -9,7 +9,7 @@ mod table;
 mod within;
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -96,6 +96,10 @@ impl World {
             "write" => self.folder.path().join("out/written").exists(),
             "connect" => is_connected(&self.listener),
             "connect-by-name" => is_connected(&self.named),
+            "listen" => {
+                let port = self.listener.local_addr().unwrap().port();
+                TcpStream::connect(("127.0.0.2", port)).is_ok()
+            }
             "http" => self.server.connections() > 0,
             "start" => self.folder.path().join("started").exists(),
             other => panic!("no row {other}"),

@@ -41,6 +41,7 @@ mod keyed_schema;
 mod languages;
 mod learned;
 mod libraries;
+mod listening;
 mod logger;
 mod mesh;
 mod named_sockets;

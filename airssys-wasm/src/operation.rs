@@ -58,6 +58,8 @@ pub enum Operation {
     FileInspect,
     /// Bind a socket to an address of this machine.
     SocketBind,
+    /// Let somebody in who has connected to a socket that listens.
+    SocketAccept,
     /// Connect a socket to an address.
     SocketConnect,
     /// Send a datagram to an address.
@@ -88,7 +90,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::Send,
         Self::Call,
         Self::Invoke,
@@ -108,6 +110,7 @@ impl Operation {
         Self::FileList,
         Self::FileInspect,
         Self::SocketBind,
+        Self::SocketAccept,
         Self::SocketConnect,
         Self::SocketSend,
         Self::Lookup,
@@ -145,6 +148,7 @@ impl Operation {
             Self::FileList => "file-list",
             Self::FileInspect => "file-inspect",
             Self::SocketBind => "socket-bind",
+            Self::SocketAccept => "socket-accept",
             Self::SocketConnect => "socket-connect",
             Self::SocketSend => "socket-send",
             Self::Lookup => "lookup",
@@ -226,7 +230,10 @@ impl Operations {
         .and(Operation::FileInspect);
 
     /// What is done with sockets.
-    pub const SOCKETS: Self = Self::of(Operation::SocketBind).and(Operation::SocketConnect).and(Operation::SocketSend);
+    pub const SOCKETS: Self = Self::of(Operation::SocketBind)
+        .and(Operation::SocketAccept)
+        .and(Operation::SocketConnect)
+        .and(Operation::SocketSend);
 
     /// What is done with programs of the machine.
     pub const PROCESSES: Self =

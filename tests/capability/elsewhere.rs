@@ -87,7 +87,7 @@ async fn in_a_shadow_nothing_is_done_and_a_denial_is_told_once() {
             let mut options = quick();
             options.strategy = Strategy::Shadow { tolerate: 0.0 };
             (options.gate.bake, options.gate.samples, options.gate.latency) = (Duration::from_millis(1), 1, 1e6);
-            let leaves = matches!(of.key, "files" | "sockets" | "http" | "processes") && granted;
+            let leaves = matches!(of.key, "files" | "sockets" | "bind" | "http" | "processes") && granted;
             let begun = mesh.runtime.deploy(&service(of), release, options).await;
             if leaves {
                 // What it would do there cannot be held back.

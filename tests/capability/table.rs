@@ -20,7 +20,7 @@ pub(crate) struct Capability {
 }
 
 /// The table.
-pub(crate) const ALL: [Capability; 18] = [
+pub(crate) const ALL: [Capability; 19] = [
     Capability {
         name: "send",
         reach: ("send", "goal"),
@@ -180,6 +180,17 @@ pub(crate) const ALL: [Capability; 18] = [
         narrower: "[\"*:NAMED\", \"other.test:NAMED loopback\", \"below.goal.test:NAMED loopback\"]",
         refused: "access-denied",
         denied: Some("lookup"),
+        ends_the_instance: true,
+    },
+    Capability {
+        name: "listen",
+        // Its port is taken at the address beside it, so nobody else is given it meanwhile.
+        reach: ("listen", "127.0.0.2:PORT"),
+        key: "bind",
+        granted: "[\"127.0.0.2:PORT\"]",
+        narrower: "[\"127.0.0.2:1\", \"127.0.0.1:PORT\", \"0.0.0.0:PORT\"]",
+        refused: "access-denied",
+        denied: Some("socket"),
         ends_the_instance: true,
     },
     Capability {

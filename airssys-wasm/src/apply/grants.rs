@@ -260,7 +260,7 @@ impl Hosted {
         let live = self.actual.releases.live(service);
         if let Some((placed, live)) = self.actual.placed(service).zip(live) {
             self.actual.mesh.end_ungranted(&placed.service, &live.node.terms().policy);
-            if matches!(key, "files" | "environment" | "sockets") {
+            if matches!(key, "files" | "environment" | "sockets" | "bind") {
                 // What is open is in the hands of the guest: it goes with the instance, now.
                 let awake = placed.roster.as_ref().map(|roster| roster.awake()).unwrap_or_default();
                 for post in placed.actors.iter().chain(awake.iter().map(|post| &**post)) {

@@ -90,6 +90,7 @@ impl Requests {
             Kind::Files => Box::new(Folders(&self.files, &grants.files)),
             Kind::Environment => Box::new(Variables(&self.environment, &grants.environment)),
             Kind::Sockets => Box::new(Lists(&self.sockets, &grants.sockets)),
+            Kind::Bind => Box::new(Lists(&self.bind, &grants.bind)),
             Kind::Http => Box::new(Lists(&self.http, &grants.http)),
             Kind::Processes => Box::new(Programs(&self.processes, &grants.processes)),
         }
@@ -119,6 +120,7 @@ impl Requests {
             Kind::Subscribe => push(&mut self.subscribe, text),
             Kind::Spawn => push(&mut self.spawn, text),
             Kind::Sockets => push(&mut self.sockets, text),
+            Kind::Bind => push(&mut self.bind, text),
             Kind::Http => push(&mut self.http, text),
             Kind::Files | Kind::Environment | Kind::Processes => false,
         }

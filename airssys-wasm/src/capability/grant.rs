@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::access::{Access, RightMarks};
+use super::bind::BindAddress;
 use super::given::{Given, Mark, in_force};
 use super::http::HttpPattern;
 use super::pattern::Pattern;
@@ -127,6 +128,8 @@ pub struct Requests {
     pub(crate) environment: Vec<String>,
     /// Socket addresses it connects to by TCP and exchanges datagrams with by UDP.
     pub(crate) sockets: Vec<SocketAddress>,
+    /// Addresses of this machine at which it binds sockets, and listens.
+    pub(crate) bind: Vec<BindAddress>,
     /// HTTP requests it makes.
     pub(crate) http: Vec<HttpPattern>,
     /// Programs that it starts, by their names. Where it is empty, the interface is not linked.
@@ -154,6 +157,7 @@ impl Requests {
             ("files", files.collect()),
             ("environment", self.environment.clone()),
             ("sockets", texts(&self.sockets)),
+            ("bind", texts(&self.bind)),
             ("http", texts(&self.http)),
             ("processes", self.processes.clone()),
         ]
@@ -179,6 +183,8 @@ pub(crate) struct Grants {
     pub(crate) environment: BTreeMap<String, Given<String>>,
     /// Socket addresses it may connect to by TCP and exchange datagrams with by UDP.
     pub(crate) sockets: Vec<Given<SocketAddress>>,
+    /// Addresses of this machine at which it may bind sockets, and listen.
+    pub(crate) bind: Vec<Given<BindAddress>>,
     /// HTTP requests it may make.
     pub(crate) http: Vec<Given<HttpPattern>>,
     /// Programs that it may start, by their names.

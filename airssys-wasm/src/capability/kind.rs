@@ -15,13 +15,14 @@ pub(crate) enum Kind {
     Files,
     Environment,
     Sockets,
+    Bind,
     Http,
     Processes,
 }
 
 impl Kind {
     /// All of them, in the order of the book.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Send,
         Self::Call,
         Self::Publish,
@@ -30,6 +31,7 @@ impl Kind {
         Self::Files,
         Self::Environment,
         Self::Sockets,
+        Self::Bind,
         Self::Http,
         Self::Processes,
     ];
@@ -48,6 +50,7 @@ impl Kind {
             Self::Files => "files",
             Self::Environment => "environment",
             Self::Sockets => "sockets",
+            Self::Bind => "bind",
             Self::Http => "http",
             Self::Processes => "processes",
         }

@@ -170,6 +170,7 @@ mod tests {
             (Kind::Subscribe, "**"),
             (Kind::Spawn, "**"),
             (Kind::Sockets, "*:*"),
+            (Kind::Bind, "*:*"),
             (Kind::Http, "* http://**:*/**"),
             (Kind::Http, "* https://**:*/**"),
         ] {
@@ -258,6 +259,7 @@ mod tests {
             (prop_oneof![Just(Kind::Send), Just(Kind::Call), Just(Kind::Publish), Just(Kind::Spawn)], address),
             (Just(Kind::Subscribe), "(a|b)(/(a|b|\\*)){0,2}"),
             (Just(Kind::Sockets), "10\\.0\\.0\\.[1-3]:[1-3]"),
+            (Just(Kind::Bind), "10\\.0\\.0\\.[1-3]:[1-3]"),
             (Just(Kind::Http), "(GET|POST) https://(a|b)\\.example/[a-l]"),
             (Just(Kind::Files), "(read|write|create|delete|list|inspect) /[cd]"),
         ]
@@ -307,7 +309,7 @@ mod tests {
             let all = everything();
             let mut all_given = folders();
             for (of, text) in [(Kind::Send, "**"), (Kind::Call, "**"), (Kind::Publish, "**"), (Kind::Subscribe, "**"),
-                (Kind::Spawn, "**"), (Kind::Sockets, "*:*"), (Kind::Http, "* https://**:*/**")] {
+                (Kind::Spawn, "**"), (Kind::Sockets, "*:*"), (Kind::Bind, "*:*"), (Kind::Http, "* https://**:*/**")] {
                 all_given.under_mut(of).add(text).unwrap();
             }
             prop_assert_eq!(is, allows(&all, &grants) && allows(&requests, &all_given));

@@ -247,6 +247,7 @@ impl Grants {
         lists(&mut self.subscribe, &more.subscribe);
         lists(&mut self.spawn, &more.spawn);
         lists(&mut self.sockets, &more.sockets);
+        lists(&mut self.bind, &more.bind);
         lists(&mut self.http, &more.http);
         for (name, given) in &more.environment {
             let there = self.environment.entry(name.clone()).or_insert_with(|| given.what.clone().into());
@@ -283,6 +284,7 @@ impl Grants {
             Kind::Files => &self.files,
             Kind::Environment => &self.environment,
             Kind::Sockets => &self.sockets,
+            Kind::Bind => &self.bind,
             Kind::Http => &self.http,
             Kind::Processes => &self.processes,
         }
@@ -299,6 +301,7 @@ impl Grants {
             Kind::Files => &mut self.files,
             Kind::Environment => &mut self.environment,
             Kind::Sockets => &mut self.sockets,
+            Kind::Bind => &mut self.bind,
             Kind::Http => &mut self.http,
             Kind::Processes => &mut self.processes,
         }
@@ -328,6 +331,7 @@ mod tests {
             ("subscribe", "t/**", "t/**"),
             ("spawn", "w/*", "w/*"),
             ("sockets", "127.0.0.1:80", "[::ffff:127.0.0.1]:080"),
+            ("bind", "127.0.0.1:80", "[::ffff:127.0.0.1]:080"),
             ("http", "GET https://a/x", "GET https://a/x"),
         ] {
             let mut grants = Grants::default();

@@ -7,6 +7,7 @@
 mod access;
 pub(crate) mod asked;
 mod baseline;
+mod bind;
 mod compiled;
 mod decision;
 mod folder;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::access::{Access, parse_path};
+use super::bind::BindAddress;
 use super::compiled::Compiled;
 use super::given::{Given, Mark, in_force};
 use super::grant::{FileGrant, Grants, Requests};
@@ -48,9 +49,10 @@ impl Policy {
     /// The same for who may have no effects, where that is another one: files are there to be read, nobody is
     /// connected to or asked by HTTP, and no program is started.
     pub(crate) fn without_effects(&self) -> Option<Self> {
-        let Grants { files, sockets, http, processes, tally, .. } = &self.grants;
+        let Grants { files, sockets, bind, http, processes, tally, .. } = &self.grants;
         if !tally.is_counted()
             && sockets.is_empty()
+            && bind.is_empty()
             && http.is_empty()
             && processes.is_empty()
             && !files.values().any(|file| file.access.changes())
@@ -59,6 +61,7 @@ impl Policy {
         }
         let mut policy = self.clone();
         policy.grants.sockets.clear();
+        policy.grants.bind.clear();
         policy.grants.http.clear();
         policy.grants.processes.clear();
         policy.grants.tally.within();
@@ -128,6 +131,7 @@ impl Policy {
             }
             Kind::Processes => self.program(parse_start(target).0).map(|grant| &grant.mark),
             Kind::Sockets => self.socket_of(&SocketTarget::parse(target)?).map(|given| &given.mark),
+            Kind::Bind => self.bound(target.parse().ok()?).map(|given| &given.mark),
             Kind::Http => {
                 let target = HttpTarget::parse(target)?;
                 self.http_grants(&target).max_by_key(|given| given.what.nearest()).map(|given| &given.mark)
@@ -211,6 +215,38 @@ impl Policy {
     pub(crate) fn has_sockets(&self) -> bool {
         self.grants.tally.of(Kind::Sockets).is_some()
             || (!self.requests.sockets.is_empty() && in_force(&self.grants.sockets).next().is_some())
+            || (!self.requests.bind.is_empty() && in_force(&self.grants.bind).next().is_some())
+    }
+
+    /// The grant by which a socket may be bound there.
+    fn bound(&self, address: SocketAddr) -> Option<&Given<BindAddress>> {
+        let is_requested = self.requests.bind.iter().any(|rule| rule.lets(&address));
+        let mut given = self.grants.bind.iter().filter(|given| !given.mark.is_revoked() && is_requested);
+        given.find(|given| given.what.lets(&address))
+    }
+
+    /// Whether a socket may be bound to this address, and listen there, which it is about to do.
+    #[must_use]
+    pub(crate) fn lets_bind(&self, address: SocketAddr) -> bool {
+        let by = self.bound(address);
+        by.iter().for_each(|given| given.mark.note_use());
+        match self.grants.tally.of(Kind::Bind) {
+            None => by.is_some(),
+            Some(tally) => tally.lets(Kind::Bind, &canonical(address).to_string(), by.is_some()),
+        }
+    }
+
+    /// Whether anybody may connect to a socket of it that listens: as long as it may listen anywhere.
+    #[must_use]
+    pub(crate) fn lets_accept(&self) -> bool {
+        self.grants.tally.of(Kind::Bind).is_some() || in_force(&self.grants.bind).next().is_some()
+    }
+
+    /// Says why a socket may not be bound there. Off the hot path.
+    #[must_use]
+    pub(crate) fn bind_missing(&self, who: &str, address: SocketAddr) -> String {
+        let is_requested = self.requests.bind.iter().any(|rule| rule.lets(&address));
+        missing(is_requested, who, Kind::Bind.name(), &canonical(address).to_string())
     }
 
     /// The grant by which a socket may connect to `address`, by no name.

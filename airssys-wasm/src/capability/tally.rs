@@ -97,7 +97,7 @@ impl Tallied {
     /// The tally for something of this kind.
     pub(super) fn of(&self, kind: Kind) -> Option<&Tally> {
         let tally = self.tally.as_deref()?;
-        let leaves = matches!(kind, Kind::Sockets | Kind::Http | Kind::Processes);
+        let leaves = matches!(kind, Kind::Sockets | Kind::Bind | Kind::Http | Kind::Processes);
         (!(self.is_within && leaves)).then_some(tally)
     }
 

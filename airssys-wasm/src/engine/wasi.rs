@@ -64,7 +64,9 @@ fn builder(identity: &Arc<Identity>, time: Time, stdio: Option<&Arc<Stdio>>) -> 
     };
     let checked = Arc::clone(identity);
     wasi.socket_addr_check(move |address, purpose| {
-        use wasmtime_wasi::sockets::SocketAddrUse::{TcpBind, TcpConnect, UdpBind, UdpReceive, UdpSend};
+        use wasmtime_wasi::sockets::SocketAddrUse::{
+            TcpAccept, TcpBind, TcpConnect, TcpListen, UdpBind, UdpReceive, UdpSend,
+        };
         match purpose {
             TcpConnect => checked.may_reach(Operation::SocketConnect, address),
             UdpSend => checked.may_reach(Operation::SocketSend, address),
@@ -75,8 +77,10 @@ fn builder(identity: &Arc<Identity>, time: Time, stdio: Option<&Arc<Stdio>>) -> 
             TcpBind | UdpBind if address.ip().is_unspecified() && address.port() == 0 => {
                 checked.let_on(Operation::SocketBind, address)
             }
-            // To listen as well, which nobody may.
-            _ => checked.not_granted(Operation::SocketBind, address),
+            TcpBind | UdpBind => checked.may_bind(address),
+            // Where it is bound to, which the layers were asked about; one that was not bound listens at all addresses.
+            TcpListen => checked.may_listen(address),
+            TcpAccept => checked.may_accept(address),
         }
     });
     time::set(time, &mut wasi);

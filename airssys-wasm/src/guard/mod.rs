@@ -55,6 +55,7 @@ impl Guard {
         .and(Operation::Call)
         .and(Operation::Invoke)
         .and(Operation::SocketBind)
+        .and(Operation::SocketAccept)
         .and(Operation::SocketConnect)
         .and(Operation::SocketSend)
         .and(Operation::Lookup)

@@ -127,6 +127,7 @@ struct WrittenRequests {
     files: BTreeMap<String, Spanned<Access>>,
     environment: Vec<Spanned<String>>,
     sockets: Vec<Spanned<String>>,
+    bind: Vec<Spanned<String>>,
     http: Vec<Spanned<String>>,
     processes: Vec<Spanned<String>>,
 }
@@ -260,6 +261,7 @@ impl Manifest {
                 files: files(source, asked.files)?,
                 environment: variables(source, asked.environment)?,
                 sockets: parse_all(source, &asked.sockets)?,
+                bind: parse_all(source, &asked.bind)?,
                 http: parse_all(source, &asked.http)?,
                 processes: programs(source, asked.processes)?,
             },

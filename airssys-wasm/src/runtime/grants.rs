@@ -121,7 +121,7 @@ impl Runtime {
 
     /// Takes a grant away from a service, at once: what it asks for from here on is denied, also in the middle of a
     /// turn and while something is deployed. Subscriptions end that it was needed for. Where it is one of files,
-    /// environment or sockets, instances that may hold what is open go, with the turns they are in. Answers when that
+    /// environment, sockets or bind, instances that may hold what is open go, with the turns they are in. Answers when that
     /// is written down, with whether it outlives the host.
     ///
     /// # Example

@@ -36,6 +36,7 @@ pub(super) fn grants(
             .as_ref()
             .map_or_else(|| Ok(BTreeMap::new()), |asked| environment(source, asked))?,
         sockets: parse_all(source, &said(&asked.sockets))?,
+        bind: parse_all(source, &said(&asked.bind))?,
         http: parse_all(source, &said(&asked.http))?,
         processes,
         ..Grants::default()

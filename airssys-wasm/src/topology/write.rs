@@ -190,6 +190,7 @@ mod tests {
         subscribe = ["x/*"]
         environment = { TZ = "UTC" }
         sockets = ["127.0.0.1:*", "[::1]:80", "db.example:5432 private"]
+        bind = ["127.0.0.1:*", "[::]:80"]
         http = ["GET https://api.example/v1/**", "* http://*.example:*/"]
         files = { "/in" = { host = "." }, "/out.d" = { host = "out", access = "read-write", max = "5MiB" } }
         [[service]]

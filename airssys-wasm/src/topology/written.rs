@@ -195,6 +195,8 @@ schema! {
         /// to open TCP connections to these addresses and [names](#sockets-by-name), and to exchange UDP datagrams with
         /// them
         sockets: Vec<Spanned<String>> => sockets, by Deployment, kind "list of addresses", default "list of addresses";
+        /// to bind sockets to these [addresses of the machine](#sockets-that-listen), and to listen there
+        bind: Vec<Spanned<String>> => bind, by Deployment, kind "list of addresses", default "list of addresses";
         /// to make these [HTTP requests](#http-requests)
         http: Vec<Spanned<String>> => http, by InPlace, kind "list of requests", default "list of requests";
         /// to start these [programs](os.md) of the machine
@@ -276,8 +278,8 @@ schema! {
         /// with `component`, as for services
         roles: OfService<Vec<Spanned<String>>> => service, by InPlace, kind "list of names", default "none";
         /// what it is asked about: `send`, `call`, `invoke`, or all three by `messages`; `file-open` and the like, or
-        /// `files`; `socket-bind`, `socket-connect`, `socket-send`, or `sockets`; `lookup`; `http`. What nobody can
-        /// wait for is not among them
+        /// `files`; `socket-bind`, `socket-accept`, `socket-connect`, `socket-send`, or `sockets`; `lookup`; `http`.
+        /// What nobody can wait for is not among them
         applies_to: Vec<Spanned<String>> => applies_to, by InPlace, kind "list of words", default "`[\"messages\"]`";
         /// the services that it guards: what they do, and what is sent to them
         guards: Vec<Spanned<String>> => guards, by InPlace, kind "list of names", default "all that are no layers";

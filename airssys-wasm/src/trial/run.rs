@@ -55,7 +55,7 @@ pub(super) fn unseeded(topology: &Topology) -> Option<(String, &'static str)> {
         let grants = &node.grants;
         let has = [
             (!grants.files.is_empty(), "files"),
-            (!grants.sockets.is_empty(), "sockets"),
+            (!grants.sockets.is_empty() || !grants.bind.is_empty(), "sockets"),
             (!grants.http.is_empty(), "HTTP requests"),
             (!grants.processes.is_empty(), "programs"),
         ];

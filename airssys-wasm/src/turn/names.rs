@@ -133,8 +133,40 @@ impl Identity {
         })
     }
 
+    /// Whether a socket may be bound to an address of one's choice, which it is about to be; where not, that is told.
+    pub(crate) fn may_bind(self: &Arc<Self>, address: SocketAddr) -> Deciding {
+        match self.terms.policy.lets_bind(address) {
+            true => self.let_on(Operation::SocketBind, address),
+            false => self.not_bound(address),
+        }
+    }
+
+    /// Whether a socket may listen where it is bound to.
+    pub(crate) fn may_listen(&self, address: SocketAddr) -> Deciding {
+        match self.terms.policy.lets_bind(address) {
+            true => Box::pin(std::future::ready(true)),
+            false => self.not_bound(address),
+        }
+    }
+
+    /// Whether somebody who has connected is let in. Where not, the connection is reset: nobody else is told, since
+    /// strangers could fill the log.
+    pub(crate) fn may_accept(self: &Arc<Self>, peer: SocketAddr) -> Deciding {
+        match self.terms.policy.lets_accept() {
+            true => self.let_on(Operation::SocketAccept, peer),
+            false => Box::pin(std::future::ready(false)),
+        }
+    }
+
+    fn not_bound(&self, address: SocketAddr) -> Deciding {
+        let address = canonical(address);
+        let why = self.terms.policy.bind_missing(self.address().service(), address);
+        self.denied(Operation::SocketBind, address.to_string(), why);
+        Box::pin(std::future::ready(false))
+    }
+
     /// Tells that a socket may not do this.
-    pub(crate) fn not_granted(&self, operation: Operation, address: SocketAddr) -> Deciding {
+    fn not_granted(&self, operation: Operation, address: SocketAddr) -> Deciding {
         self.denied(operation, canonical(address).to_string(), NOT_GRANTED);
         Box::pin(std::future::ready(false))
     }

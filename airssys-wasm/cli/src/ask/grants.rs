@@ -72,7 +72,7 @@ struct WhyArgs {
     #[arg(value_name = "SERVICE")]
     service: String,
     /// What it would do, by the key that such grants stand under: send, call, publish, subscribe, spawn, files,
-    /// environment, sockets or http.
+    /// environment, sockets, bind or http.
     #[arg(value_name = "KIND")]
     kind: String,
     /// With what: an address, a topic, a path of the guest's (`/data/x`, or `write /data/x`), a variable, `IP:PORT`,
@@ -103,7 +103,7 @@ pub(crate) struct GrantArgs {
 /// Takes a grant away from a service of a running host, at once.
 ///
 /// What it asks for from then on is denied, also in the middle of a turn, and while something is deployed. Where the
-/// grant is one of files, environment or sockets, the instances go that may hold what is open: a turn that is under way
+/// grant is one of files, environment, sockets or bind, the instances go that may hold what is open: a turn that is under way
 /// is cut off, and the next instance begins without it. It is written down when what is under way (an apply, a stop) is
 /// over. The file of the topology does not change: take the grant out of it as well, or the next `airssys apply` gives
 /// it back.
@@ -122,7 +122,7 @@ struct OneGrant {
     /// The service.
     #[arg(value_name = "SERVICE")]
     service: String,
-    /// The key of the grant: send, call, publish, subscribe, spawn, files, environment, sockets or http.
+    /// The key of the grant: send, call, publish, subscribe, spawn, files, environment, sockets, bind or http.
     #[arg(value_name = "KIND")]
     kind: String,
     /// What stands under it, as it is written in a topology; for a variable NAME=VALUE to give it and NAME to take it

@@ -190,6 +190,7 @@ fn asked_for(requests: &Requests) -> Vec<String> {
         "spawn" => "to spawn",
         "files" => "folders",
         "sockets" => "connections to",
+        "bind" => "to listen at",
         "http" => "to request",
         "processes" => "to start",
         key => key,

@@ -60,6 +60,17 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
             answer::<Streams, _>(guest.sockets().finish_connect(socket))
         },
     )?;
+    type Accepted = (Resource<TcpSocket>, Resource<DynInputStream>, Resource<DynOutputStream>);
+    linker.instance("wasi:sockets/tcp@0.2.12")?.func_wrap(
+        "[method]tcp-socket.accept",
+        |mut store, (socket,): (Resource<TcpSocket>,)| {
+            let guest: &mut Guest = store.data_mut();
+            if !guest.has_room(3) {
+                return Ok((Err(SocketError::NewSocketLimit),));
+            }
+            answer::<Accepted, _>(guest.sockets().accept(socket))
+        },
+    )?;
     linker.instance("wasi:sockets/udp@0.2.12")?.func_wrap_async(
         "[method]udp-socket.stream",
         |mut store, (socket, remote): (Resource<UdpSocket>, Option<IpSocketAddress>)| {

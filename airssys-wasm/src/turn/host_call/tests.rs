@@ -82,6 +82,7 @@ any_of!(operation: Operation {
     FileList => Just(Operation::FileList),
     FileInspect => Just(Operation::FileInspect),
     SocketBind => Just(Operation::SocketBind),
+    SocketAccept => Just(Operation::SocketAccept),
     SocketConnect => Just(Operation::SocketConnect),
     SocketSend => Just(Operation::SocketSend),
     Lookup => Just(Operation::Lookup),

@@ -3,6 +3,7 @@
 //! Its configuration says what it does in `init`, `snapshot` and `migrate`, each a list as in a message. What came of
 //! the first two it keeps in its memory, which it hands over; of the last, in its state.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use wasip2::http::types::{Fields, OutgoingBody, OutgoingRequest, Scheme};
 use wasip2::sockets::instance_network::instance_network;
 use wasip2::sockets::ip_name_lookup::resolve_addresses;
 use wasip2::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
+use wasip2::sockets::tcp::TcpSocket;
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
 /// What it reaches out for.
@@ -40,6 +42,10 @@ enum Reach {
     Variable(String),
     /// An IPv4 address or a name, and a port.
     Connect(String),
+    /// To listen at an IPv4 address, for as long as this instance lives.
+    Listen(String),
+    /// To listen there, and to tell the first one who connects what it says.
+    Serve(String),
     Get(String),
     /// A program and its arguments.
     Start(String),
@@ -171,6 +177,12 @@ fn reach(what: Reach) -> Result<(), String> {
         Reach::Watch(path) => files::Watch::start(&path).map(drop).map_err(name),
         Reach::Variable(name) => std::env::var(&name).map(drop).map_err(|_| "NotFound".to_owned()),
         Reach::Connect(address) => connect(&address),
+        Reach::Listen(address) => {
+            let socket = listen(&address)?;
+            LISTENING.with_borrow_mut(|all| all.push(socket));
+            Ok(())
+        }
+        Reach::Serve(address) => serve(&listen(&address)?),
         Reach::Get(url) => get(&url),
         Reach::Start(line) => {
             let (program, arguments) = line.split_once(' ').unwrap_or((&line, ""));
@@ -185,20 +197,51 @@ fn connect(address: &str) -> Result<(), String> {
         Ok(address) => address,
         Err(_) => look_up(address)?,
     };
-    let [a, b, c, d] = address.ip().octets();
-    let remote = IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) });
-    let refused = |code: ErrorCode| code.name().to_owned();
     let socket = create_tcp_socket(IpAddressFamily::Ipv4).map_err(refused)?;
-    socket.start_connect(&instance_network(), remote).map_err(refused)?;
+    socket.start_connect(&instance_network(), of_wasi(address)).map_err(refused)?;
     socket.subscribe().block();
     socket.finish_connect().map(drop).map_err(refused)
+}
+
+fn of_wasi(address: std::net::SocketAddrV4) -> IpSocketAddress {
+    let [a, b, c, d] = address.ip().octets();
+    IpSocketAddress::Ipv4(Ipv4SocketAddress { port: address.port(), address: (a, b, c, d) })
+}
+
+fn refused(code: ErrorCode) -> String {
+    code.name().to_owned()
+}
+
+thread_local! {
+    static LISTENING: RefCell<Vec<TcpSocket>> = const { RefCell::new(Vec::new()) };
+}
+
+fn listen(address: &str) -> Result<TcpSocket, String> {
+    let address = of_wasi(address.parse().map_err(name)?);
+    let socket = create_tcp_socket(IpAddressFamily::Ipv4).map_err(refused)?;
+    socket.start_bind(&instance_network(), address).map_err(refused)?;
+    socket.finish_bind().map_err(refused)?;
+    socket.start_listen().map_err(refused)?;
+    socket.subscribe().block();
+    socket.finish_listen().map_err(refused)?;
+    Ok(socket)
+}
+
+fn serve(socket: &TcpSocket) -> Result<(), String> {
+    let (_peer, input, output) = loop {
+        match socket.accept() {
+            Err(ErrorCode::WouldBlock) => socket.subscribe().block(),
+            other => break other.map_err(refused)?,
+        }
+    };
+    let said = input.blocking_read(1024).map_err(name)?;
+    output.blocking_write_and_flush(&said).map_err(name)
 }
 
 /// The first IPv4 address that a name leads to, with the port behind it.
 fn look_up(address: &str) -> Result<std::net::SocketAddrV4, String> {
     let (host, port) = address.rsplit_once(':').ok_or("no port")?;
     let port = port.parse().map_err(name)?;
-    let refused = |code: ErrorCode| code.name().to_owned();
     let found = resolve_addresses(&instance_network(), host).map_err(refused)?;
     loop {
         match found.resolve_next_address() {
