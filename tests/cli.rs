@@ -35,6 +35,8 @@ mod logs;
 mod new;
 #[path = "cli/readers.rs"]
 mod readers;
+#[path = "cli/recorded.rs"]
+mod recorded;
 #[path = "cli/releases.rs"]
 mod releases;
 #[path = "cli/run.rs"]

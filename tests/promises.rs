@@ -52,6 +52,7 @@ mod python_sdk;
 mod queries;
 mod quota;
 mod rates;
+mod recorded;
 mod registry;
 mod retries;
 mod revoked;

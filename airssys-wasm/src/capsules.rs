@@ -18,7 +18,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
@@ -57,7 +57,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[non_exhaustive]
 pub enum CapsuleError {
     /// The file system refuses.
-    #[error("the capsule {} cannot be read: {source}", .path.display())]
+    #[error("{} cannot be read: {source}", .path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
@@ -65,23 +65,25 @@ pub enum CapsuleError {
         source: io::Error,
     },
     /// It is something else, or a capsule of another version of airssys.
-    #[error("{} is no capsule, or none that this version of airssys reads", .path.display())]
+    #[error("{} is no {what}, or none that this version of airssys reads", .path.display())]
     Other {
         /// The file.
         path: PathBuf,
     },
     /// It is not as it was written.
-    #[error("the capsule {} is damaged: its content has the SHA-256 {found}, and it says {said}", .path.display())]
+    #[error("{} is damaged: its content has the SHA-256 {found}, and it says {said}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What it says itself.
+        /// What it was to be: a capsule, or a recording.
+        what: &'static str,
         said: String,
         /// What its content has.
         found: String,
     },
     /// It is as it was written, and there is something else in it.
-    #[error("the capsule {} has something in it that this version of airssys does not know: {detail}", .path.display())]
+    #[error("{} has something in it that this version of airssys does not know: {detail}", .path.display())]
     Content {
         /// The file.
         path: PathBuf,
@@ -111,13 +113,22 @@ impl Coded for CapsuleError {
 
 /// A file's bytes, of this content.
 pub(crate) fn sealed(content: &[u8]) -> Vec<u8> {
-    let mut bytes = head(content).into_bytes();
+    seal(BEGINS, content)
+}
+
+/// [`sealed`], of a recording.
+pub(crate) fn sealed_recording(content: &[u8]) -> Vec<u8> {
+    seal(BEGINS_RECORDING, content)
+}
+
+fn seal(begins: &str, content: &[u8]) -> Vec<u8> {
+    let mut bytes = head(begins, content).into_bytes();
     bytes.extend_from_slice(content);
     bytes
 }
 
-fn head(content: &[u8]) -> String {
-    format!("{BEGINS}{}\n", hex::encode(&Sha256::digest(content)))
+fn head(begins: &str, content: &[u8]) -> String {
+    format!("{begins}{}\n", hex::encode(&Sha256::digest(content)))
 }
 
 /// The content of a file.
@@ -128,16 +139,29 @@ fn head(content: &[u8]) -> String {
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CapsuleError> {
     let at = || path.to_owned();
     let mut bytes = fs::read(path).map_err(|source| CapsuleError::Read { path: at(), source })?;
-    let end = bytes.iter().take(BEGINS.len() + 65).position(|byte| *byte == b'\n');
-    let Some(end) = end.filter(|_| bytes.starts_with(BEGINS.as_bytes())) else {
-        return Err(CapsuleError::Other { path: at() });
+    let end = bytes.iter().take(begins.len() + 65).position(|byte| *byte == b'\n');
+    let Some(end) = end.filter(|_| bytes.starts_with(begins.as_bytes())) else {
+        return Err(CapsuleError::Other { path: at(), what });
     };
     let content = bytes.split_off(end + 1);
-    let (said, found) = (bytes, head(&content));
+    read_sealed(path, BEGINS, "capsule")
+}
+
+/// [`read`], of a recording.
+///
+/// # Errors
+///
+/// [`CapsuleError`].
+pub(crate) fn read_recording(path: &Path) -> Result<Vec<u8>, CapsuleError> {
+    read_sealed(path, BEGINS_RECORDING, "recording")
+}
+
+fn read_sealed(path: &Path, begins: &str, what: &'static str) -> Result<Vec<u8>, CapsuleError> {
+    let (said, found) = (bytes, head(begins, &content));
     if said == found.as_bytes() {
         return Ok(content);
     }
-    let told = |head: &str| head.trim_start_matches(BEGINS).trim_end().to_owned();
+    let told = |head: &str| head.trim_start_matches(begins).trim_end().to_owned();
     Err(CapsuleError::Damaged { path: at(), said: told(&String::from_utf8_lossy(&said)), found: told(&found) })
 }
 

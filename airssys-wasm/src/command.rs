@@ -5,9 +5,9 @@
 
 pub use crate::actor::Rehearsed;
 pub use crate::apply::{
-    ApplyPlan, Capability, ChangeMode, ChangedKey, Checked, CutOff, Difference, Fate, GrantError, InForce, Learned,
-    LogError, ReplayError, Replayed, Subject, Unused, damage, forget, in_force, needed, put_in_force, release_of,
-    replay,
+    ApplyPlan, Capability, ChangeMode, ChangedKey, Checked, Comparison, CutOff, Difference, Fate, GrantError, InForce,
+    Learned, LogError, ReplayError, Replayed, Replayer, Subject, Unused, damage, forget, in_force, needed,
+    put_in_force, recorded_release, release_of, replay, verify_release,
 };
 pub use crate::audit::{
     AuditError, AuditFault, AuditHead, AuditKind, AuditLine, AuditLines, AuditStatus, NoSuchAuditKind, RawLine, Record,
@@ -52,6 +52,6 @@ pub use crate::state::{Damage, KeptState, StateError, StateFile, Survey};
 pub use crate::topology::declared::{Actors, DeclaredListener, Intensity};
 pub use crate::topology::folders::FolderError;
 pub use crate::topology::keys::reference;
-pub use crate::turn::{Capsule, Frame};
+pub use crate::turn::{Capsule, Frame, Recording};
 pub use crate::typed::Misfit;
 pub use crate::unique::map as unique_map;

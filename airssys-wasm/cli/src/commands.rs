@@ -33,6 +33,7 @@ fn command(act: &Act) -> String {
         Act::KeepState => "`airssys rollback` keeps the state".to_owned(),
         Act::AllowDowngrade => "say `--allow-downgrade`".to_owned(),
         Act::SameVersion => "say `--same-version`".to_owned(),
+        Act::Allow { ways } => format!("say `--allow {ways}`"),
         Act::DoWithoutMemory => "without `--keep-memory` the new one begins without that memory".to_owned(),
         Act::DumpState { service } => format!("`airssys state dump {service}` shows those that have state"),
         Act::OtherFolder => "give the other one a data folder of its own: `airssys run FILE --data DIR`".to_owned(),

@@ -25,9 +25,11 @@ mod releases;
 mod remove;
 mod replay;
 mod retain;
+mod rewind;
 mod run;
 mod state;
 mod test;
+mod verify;
 mod wit;
 
 use std::process::ExitCode;
@@ -82,6 +84,8 @@ enum Command {
     Audit(audit::Args),
     Capsules(capsules::Args),
     Replay(replay::Args),
+    Verify(verify::Args),
+    Rewind(rewind::Args),
     Start(ask::start::Args),
     Stop(ask::stop::Args),
     Wit(wit::Args),
@@ -140,6 +144,8 @@ fn command() -> ExitCode {
         Command::Audit(args) => audit::run(&args).map_err(Into::into),
         Command::Capsules(args) => capsules::run(&args).map_err(Into::into),
         Command::Replay(args) => replay::run(&args).map_err(Into::into),
+        Command::Verify(args) => verify::run(&args).map_err(Into::into),
+        Command::Rewind(args) => rewind::run(&args).map_err(Into::into),
         Command::Start(args) => ask::start::run(&args).map_err(Into::into),
         Command::Stop(args) => ask::stop::run(&args).map_err(Into::into),
         Command::Wit(args) => wit::run(&args).map_err(Into::into),

@@ -4,11 +4,14 @@ use tokio::sync::oneshot;
 
 use super::swap::Swap;
 use crate::error::{Crash, Fault};
+use crate::turn::Recording;
 
 /// What a component actor is asked to do between two turns.
 pub(crate) enum Control {
     /// Say how it is.
     Check(oneshot::Sender<Result<(), Fault>>),
+    /// Say what the recorder has; nothing where there is none.
+    Recording(oneshot::Sender<Option<Box<Recording>>>),
     /// Let another release take over.
     Swap(Box<Swap>),
     /// Take what is offered to the place.

@@ -44,11 +44,12 @@ pub(crate) use before::Before;
 pub(crate) use control::Control;
 pub(crate) use live::Live;
 pub(crate) use place::Placed;
-pub(crate) use post::{Post, check};
+pub(crate) use post::{Post, check, recording};
 pub(crate) use roster::{Roster, Waking};
 pub(crate) use serving::{Probation, Serving};
 pub(crate) use shadow::Rehearsal;
 pub use shadow::Rehearsed;
+pub(crate) use shadow::apart::{self, Played};
 pub(crate) use spec::ServiceSpec;
 pub(crate) use start::{Prepared, reads, start};
 pub use swap::MemoryHandover;
@@ -221,6 +222,11 @@ impl Behavior for ComponentActor {
             // Boxed, as others here: what is done rarely is not carried around all the time.
             Control::Watch => Box::pin(self.watch()).await,
             Control::Check(reply) => self.check(reply).await,
+            Control::Recording(reply) => {
+                let recording = self.instance.as_ref().and_then(Instance::recording);
+                let _nobody_waits = reply.send(recording.map(Box::new));
+                Flow::Continue
+            }
             Control::Retune(done) => self.retuned(done),
             Control::Revoked => Box::pin(self.revoked()).await,
             Control::Ended(ended, crash) => Box::pin(self.program_ended(ended, crash)).await,

@@ -12,7 +12,7 @@ use super::asked::{Asked, Trial};
 use super::decide::Event;
 use super::{Before, ComponentActor, Control, Live, Serving, Swap};
 use crate::error::Fault;
-use crate::turn::Identity;
+use crate::turn::{Identity, Recording};
 use crate::typed::FunctionType;
 
 /// One actor of a service, as those see it who look after the service.
@@ -121,4 +121,11 @@ pub(crate) async fn check(actor: &Post, patience: Duration) -> Option<Result<(),
     let (reply, answer) = oneshot::channel();
     actor.order(Control::Check(reply)).ok()?;
     tokio::time::timeout(patience, answer).await.ok()?.ok()
+}
+
+/// What the recorder of one actor has; none where it does not run, has none, or does not come to it in time.
+pub(crate) async fn recording(actor: &Post, patience: Duration) -> Option<Box<Recording>> {
+    let (reply, answer) = oneshot::channel();
+    actor.order(Control::Recording(reply)).ok()?;
+    tokio::time::timeout(patience, answer).await.ok()?.ok()?
 }

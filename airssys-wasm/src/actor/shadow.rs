@@ -6,7 +6,7 @@
 //! is shown is not shown, and counted. What it has to catch up with is bounded in bytes: where even the writes of the
 //! turns that are not shown are too much, it is given up.
 
-mod apart;
+pub(crate) mod apart;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -338,7 +338,10 @@ impl Stage {
             }
             let state = self.states.get(&key).cloned();
             let what = match self.play(&envelope, left, &key, state.as_ref(), asked).await {
-                Ok(played) => played.differs(envelope.function.as_deref(), &answer, &writes),
+                Ok(played) => {
+                    let differs = played.differs(envelope.function.as_deref(), &answer, Some(&writes));
+                    differs.into_iter().map(|(_, what)| what).collect()
+                }
                 Err(what) => vec![what],
             };
             self.rehearsal.compared(&envelope, what);

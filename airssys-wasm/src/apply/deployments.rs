@@ -14,8 +14,8 @@ use super::tiers::tier_up;
 use crate::actor::Before;
 use crate::capability::Policy;
 use crate::deploy::{
-    self, DeployError, DeployOptions, Deployment, End, Gate, Page, Plan, PlanRefusal, Progress, Records, Restore,
-    SetId, StateFate, Strategy, Unfit,
+    self, DeployError, DeployOptions, Deployment, Deviation, End, Gate, Page, Plan, PlanRefusal, Progress,
+    RecordedGate, Records, Restore, SetId, StateFate, Strategy, Unfit,
 };
 use crate::engine::{Engines, Tier};
 use crate::registry::{Release, verify};
@@ -30,20 +30,7 @@ pub(super) fn compare(
     options: &DeployOptions,
 ) -> (Plan, Vec<DeployError>) {
     let (mut plan, mut refused) = deploy::plan(service, &live.side(), &next.side(), &next.node.grants, options);
-    let policy = next.node.terms().policy;
-    let no_shadow = if policy.has_sockets()
-        || policy.has_http()
-        || policy.has_processes()
-        || policy.files().next().is_some()
-    {
-        Some("it is granted files, sockets, HTTP requests or programs, and what it does with them cannot be held back")
-    } else if live.template.has_tasks() || next.template.has_tasks() {
-        Some(
-            "its functions may be async (WASI 0.3), and in which order what they wait for is ready is not written down",
-        )
-    } else {
-        None
-    };
+    let no_shadow = not_held_back(live, next);
     let migrates = live.node.release.manifest.state_schema != next.node.release.manifest.state_schema;
     if plan.state_schema.state == StateFate::Migrated && matches!(live.node.multiplicity, Multiplicity::Keyed(_)) {
         plan.state_schema.state = StateFate::MigratedByKey;
@@ -60,6 +47,20 @@ pub(super) fn compare(
         refused.push(not_granted);
     }
     (plan, refused)
+}
+
+/// Why what a release does cannot be held back while it is only shown messages; none where it can.
+pub(super) fn not_held_back(live: &Deployable, next: &Deployable) -> Option<&'static str> {
+    let policy = next.node.terms().policy;
+    if policy.has_sockets() || policy.has_http() || policy.has_processes() || policy.files().next().is_some() {
+        Some("it is granted files, sockets, HTTP requests or programs, and what it does with them cannot be held back")
+    } else if live.template.has_tasks() || next.template.has_tasks() {
+        Some(
+            "its functions may be async (WASI 0.3), and in which order what they wait for is ready is not written down",
+        )
+    } else {
+        None
+    }
 }
 
 /// The wires between these that would be broken.
@@ -103,6 +104,9 @@ impl Hosted {
         let (lock, live) = self.actual.releases.take(service, |releases| Ok(releases.live.clone()))?;
         self.check_runs(service)?;
         let pending = self.pending(lock, options.clone());
+        if let Some(gate) = options.recorded.clone() {
+            return self.deploy_recorded(service, (live, release), pending, &gate, &options).await;
+        }
         let (runtime, keep, name) = (Handle::current(), self.desired.records().keep(), service.to_owned());
         // Where it was compared it begins: each thread that it would go to first takes as long to wake as an instance
         // to make.
@@ -116,13 +120,36 @@ impl Hosted {
         begun.await?
     }
 
+    /// [`Hosted::deploy`], after the release has shown that it does what was recorded.
+    async fn deploy_recorded(
+        &self,
+        service: &str,
+        (live, release): (Deployable, Release),
+        pending: Pending,
+        gate: &RecordedGate,
+        options: &DeployOptions,
+    ) -> Result<Deployment, DeployError> {
+        let recording = self.recording(service).await?;
+        let (keep, name) = (self.desired.records().keep(), service.to_owned());
+        let others = self.actual.releases.live_ones();
+        let prepared = self.prepare(service, live.clone(), release, others, options, move |next, _plan, refused| {
+            match refused.into_iter().next() {
+                Some(refused) => Err(refused),
+                None => kept(&name, next, keep.as_deref()),
+            }
+        });
+        let next = prepared.await??;
+        self.show_recorded(recording, (&live, &next), gate, options).await?;
+        Ok(pending.begin(next))
+    }
+
     /// See [`crate::Runtime::deploy_set`].
     pub(crate) async fn deploy_set(
         &self,
         set: Vec<(String, Release)>,
         options: DeployOptions,
     ) -> Result<Vec<(String, Deployment)>, DeployError> {
-        options.check_forward()?;
+        options.check_several()?;
         let unfit = |strategy, why, instead| {
             let service = set.first().map(|(service, _)| service.clone()).unwrap_or_default();
             Err(DeployError::Unfit { service, strategy, why, instead })
@@ -195,10 +222,19 @@ impl Hosted {
         let found = self.actual.releases.look(service, |found| (found.live.clone(), found.taken));
         let (live, taken) = found.ok_or_else(|| DeployError::NoSuchService { service: service.to_owned() })?;
         let reached_by = self.actual.releases.reached_by(service);
-        let mut plan = {
+        let (mut plan, next) = {
             let others = self.actual.releases.live_ones();
-            self.prepare(service, live, release, others, &options, |_next, plan, _refused| plan).await?
+            let prepared =
+                self.prepare(service, live.clone(), release, others, &options, |next, plan, _refused| (plan, next));
+            prepared.await?
         };
+        if let Some(gate) = options.recorded.as_ref().filter(|_| plan.refusals.is_empty()) {
+            let shown = match self.recording(service).await {
+                Ok(recording) => self.show_recorded(recording, (&live, &next), gate, &options).await,
+                Err(error) => Err(error.into()),
+            };
+            plan.refusals.extend(shown.err().as_ref().map(PlanRefusal::from));
+        }
         plan.reached_by = reached_by;
         if taken {
             plan.refusals.insert(0, (&DeployError::UnderWay { service: service.to_owned() }).into());
@@ -251,7 +287,8 @@ impl Hosted {
         let judged = self.judged_deployment(&live.node, &node).await;
         let hold = hold(&node).map(Arc::new);
         let (name, options, of) = (service.to_owned(), options.clone(), Arc::clone(&node));
-        let soon = options.strategy.compares_nothing();
+        let is_timed = |gate: &RecordedGate| !gate.allow.contains(&Deviation::Latency);
+        let soon = options.strategy.compares_nothing() && !options.recorded.as_ref().is_some_and(is_timed);
         let compared = compile(Arc::clone(&self.actual.engines), node, soon, move |template| {
             let mut next = Deployable { node: of, template: Arc::new(template), _hold: hold };
             let (mut plan, mut refused) = compare(&name, &live, &next, &options);

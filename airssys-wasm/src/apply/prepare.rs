@@ -114,7 +114,7 @@ impl Hosted {
         options: DeployOptions,
         by: &str,
     ) -> Result<Prepared, ApplyError> {
-        options.check_forward()?;
+        options.check_several()?;
         if topology.settings.audit == Auditing::Required && self.audit.is_none() {
             return Err(RuntimeError::from(AuditError::NoFolder).into());
         }

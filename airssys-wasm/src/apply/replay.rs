@@ -11,8 +11,11 @@ use super::check::engines;
 use super::compile::load_one;
 use super::error::RuntimeError;
 use super::steps::service_spec;
+use crate::actor::Serving;
+use crate::address::Address;
 use crate::client::{Client, ClientSettings};
 use crate::config_file::{ConfigError, Source};
+use crate::deploy::RecordingError;
 use crate::engine::{Engines, EnginesSettings, Instance, Ran, Template};
 use crate::error::Crash;
 use crate::events::Events;
@@ -22,9 +25,9 @@ use crate::middleware::Stack;
 use crate::registry::{Digest, Keep, Manifest, Release, Store, StoreError};
 use crate::router::Mesh;
 use crate::schema::{Schema, Words};
-use crate::settings::{MeshSettings, Run};
+use crate::settings::{MeshSettings, Multiplicity, Run};
 use crate::topology::{Node, ServiceNode, Topology};
-use crate::turn::{Capsule, Frame, Identity, Replaying, Script, Slack, Step, What, stop_reason};
+use crate::turn::{Capsule, Frame, Identity, Recording, Replaying, Script, Slack, Step, What, stop_reason};
 use crate::wire::{TextOr, Wire, Wires, WrittenWire};
 
 /// Why a capsule is not replayed.
@@ -51,7 +54,7 @@ pub enum ReplayError {
         sha256: String,
     },
     /// It is another release.
-    #[error("{} is another release: its SHA-256 is {found}, and the capsule is of {sha256}", .path.display())]
+    #[error("{} is another release: its SHA-256 is {found}, and that of the one that was recorded is {sha256}", .path.display())]
     OtherRelease {
         /// The component.
         path: PathBuf,
@@ -64,7 +67,7 @@ pub enum ReplayError {
     #[error("the capsule has no bodies, and so it cannot be replayed: the topology says `bodies = false`")]
     NoBodies,
     /// There is something in it that cannot be done again.
-    #[error("the capsule cannot be replayed: {0}")]
+    #[error("it cannot be replayed: {0}")]
     Content(String),
     /// The release has something wrong.
     #[error(transparent)]
@@ -72,6 +75,9 @@ pub enum ReplayError {
     /// The data folder has.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There are no turns that can be shown.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// Nothing can be run here.
     #[error(transparent)]
     Start(Box<RuntimeError>),
@@ -86,6 +92,7 @@ impl Coded for ReplayError {
             Self::Content(_) => "capsule-content",
             Self::Config(error) => error.code(),
             Self::Store(error) => error.code(),
+            Self::Recording(error) => error.code(),
             Self::Start(error) => error.code(),
         }
     }
@@ -98,6 +105,7 @@ impl Coded for ReplayError {
             Self::Content(_) => Some("replay it with the version that wrote it".into()),
             Self::Config(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Recording(error) => error.hint(),
             Self::Start(error) => error.hint(),
         }
     }
@@ -146,9 +154,54 @@ pub struct Replayed {
 ///
 /// It is not there, or is another one.
 pub fn release_of(capsule: &Capsule, data: &Path, given: Option<&Path>) -> Result<Release, ReplayError> {
-    let sha256 = capsule.sha256.clone();
+    release_named(&Of::capsule(capsule), data, given)
+}
+
+/// Whose turns were recorded, and what is to be known of it.
+pub(super) struct Of<'a> {
+    address: Option<Address>,
+    release: &'a str,
+    sha256: &'a str,
+    description: Option<&'a str>,
+    limits: &'a str,
+    run: &'a str,
+    arguments: &'a [String],
+    wires: &'a str,
+}
+
+impl<'a> Of<'a> {
+    fn capsule(of: &'a Capsule) -> Self {
+        Self {
+            address: of.address(),
+            release: &of.release,
+            sha256: &of.sha256,
+            description: of.description.as_deref(),
+            limits: &of.limits,
+            run: &of.run,
+            arguments: &of.arguments,
+            wires: &of.wires,
+        }
+    }
+
+    pub(super) fn recording(of: &'a Recording) -> Self {
+        Self {
+            address: of.address(),
+            release: &of.release,
+            sha256: &of.sha256,
+            description: of.description.as_deref(),
+            limits: &of.limits,
+            run: &of.run,
+            arguments: &of.arguments,
+            wires: &of.wires,
+        }
+    }
+}
+
+/// [`release_of`], of whatever was recorded.
+pub(super) fn release_named(of: &Of<'_>, data: &Path, given: Option<&Path>) -> Result<Release, ReplayError> {
+    let sha256 = of.sha256.to_owned();
     let wanted = Digest::of_text(&sha256).ok_or_else(|| ReplayError::Content("its digest is none".to_owned()))?;
-    let missing = || ReplayError::NoRelease { release: capsule.release.clone(), sha256: sha256.clone() };
+    let missing = || ReplayError::NoRelease { release: of.release.to_owned(), sha256: sha256.clone() };
     let release = match given {
         Some(path) => Release::find(path)?,
         None => match published(data, wanted)? {
@@ -165,9 +218,9 @@ pub fn release_of(capsule: &Capsule, data: &Path, given: Option<&Path>) -> Resul
     if found != wanted {
         return Err(ReplayError::OtherRelease { path, found: found.to_string(), sha256 });
     }
-    match &capsule.description {
+    match of.description {
         Some(text) if release.description.is_none() && release.seal.is_none() => {
-            let manifest = Manifest::of_source(&Source { path: "Component.toml".into(), text: text.clone() })?;
+            let manifest = Manifest::of_source(&Source { path: "Component.toml".into(), text: text.to_owned() })?;
             Ok(Release { manifest, ..release })
         }
         _ => Ok(release),
@@ -198,35 +251,97 @@ pub async fn replay(capsule: &Capsule, release: Release, code_cache: Option<Path
     if !capsule.has_bodies {
         return Err(ReplayError::NoBodies);
     }
-    let node = Arc::new(node(capsule, release)?);
-    let mut topology = Topology::new("replay");
-    topology.children.push(Node::Service(Arc::clone(&node)));
-    let settings = EnginesSettings { code_cache, ..EnginesSettings::default() };
-    let engines = engines(settings, &topology).map_err(RuntimeError::from)?;
-    let template = load_one(&engines, &node).await?;
+    Replayer::load(capsule, release, code_cache).await?.replay(capsule).await
+}
+
+/// A release that is ready to run what its capsules have.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::command::{Capsule, ReplayError, Replayer};
+/// use airssys_wasm::registry::Release;
+///
+/// /// How many of these crashes, of one release, come again.
+/// async fn again(capsules: &[Capsule], release: Release) -> Result<usize, ReplayError> {
+///     let Some(first) = capsules.first() else { return Ok(0) };
+///     let (replayer, mut again) = (Replayer::load(first, release, None).await?, 0);
+///     for capsule in capsules {
+///         again += usize::from(replayer.replay(capsule).await?.differs.is_empty());
+///     }
+///     Ok(again)
+/// }
+/// ```
+pub struct Replayer {
+    engines: Arc<Engines>,
+    template: Arc<Template>,
+    identity: Arc<Identity>,
+}
+
+impl std::fmt::Debug for Replayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replayer").finish_non_exhaustive()
+    }
+}
+
+impl Replayer {
+    /// Compiles a release, for the service of this capsule.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`].
+    pub async fn load(capsule: &Capsule, release: Release, code_cache: Option<PathBuf>) -> Result<Self, ReplayError> {
+        let node = Arc::new(node(&Of::capsule(capsule), release)?);
+        let mut topology = Topology::new("replay");
+        topology.children.push(Node::Service(Arc::clone(&node)));
+        let settings = EnginesSettings { code_cache, ..EnginesSettings::default() };
+        let engines = engines(settings, &topology).map_err(RuntimeError::from)?;
+        let template = load_one(&engines, &node).await?;
+        let nobody = || ReplayError::Content("nobody would serve".to_owned());
+        let identity = Arc::clone(&alone(&engines, &node, &template).ok_or_else(nobody)?.identity);
+        Ok(Self { engines, template, identity })
+    }
+
+    /// Runs what a capsule has again, of the same service and release.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`]: nothing was run. That it ends otherwise than it was recorded is no error.
+    pub async fn replay(&self, capsule: &Capsule) -> Result<Replayed, ReplayError> {
+        if !capsule.has_bodies {
+            return Err(ReplayError::NoBodies);
+        }
+        if capsule.sha256 != self.template.digest() {
+            return Err(ReplayError::Content("it is of another release".to_owned()));
+        }
+        let (engines, template, identity) = (&self.engines, &self.template, Arc::clone(&self.identity));
+        Stage { engines, template, identity, instance: None }.play(capsule).await
+    }
+}
+
+/// One actor of a service in a mesh of its own, in which nobody else is.
+pub(super) fn alone(engines: &Arc<Engines>, node: &ServiceNode, template: &Arc<Template>) -> Option<Arc<Serving>> {
     let events = Events::new(MeshSettings::default().events, MeshSettings::default().event_bytes);
     let stack = Stack::new(Vec::new(), &events);
     let client = Client::new(ClientSettings::default());
     let pulse = Arc::clone(engines.pulse());
     let mesh = Arc::new(Mesh::new(MeshSettings::default(), stack, events, pulse, client, None));
-    let placed = service_spec(&node, &template, None).build(&mesh, &engines);
-    let nobody = || ReplayError::Content("nobody would serve".to_owned());
-    let identity = Arc::clone(&placed.actors.first().ok_or_else(nobody)?.live.serving().identity);
-    Stage { engines: &engines, template: &template, identity, instance: None }.play(capsule).await
+    let node = ServiceNode { multiplicity: Multiplicity::One, recorder: None, ..node.clone() };
+    let placed = service_spec(&node, template, None).build(&mesh, engines);
+    placed.actors.first().map(|post| post.live.serving())
 }
 
 /// The service as it was, alone: one actor, with nothing granted, since nothing is asked of anybody.
-fn node(capsule: &Capsule, release: Release) -> Result<ServiceNode, ReplayError> {
+pub(super) fn node(of: &Of<'_>, release: Release) -> Result<ServiceNode, ReplayError> {
     let wrong = |what: &str, error: &dyn ToString| ReplayError::Content(format!("its {what}: {}", error.to_string()));
-    let address = capsule.address().ok_or_else(|| wrong("service", &"no address"))?;
+    let address = of.address.clone().ok_or_else(|| wrong("service", &"no address"))?;
     let mut node = ServiceNode::new(address, release);
-    let limits: <Limits as Schema>::Written =
-        toml::from_str(&capsule.limits).map_err(|error| wrong("limits", &error))?;
+    let limits: <Limits as Schema>::Written = toml::from_str(of.limits).map_err(|error| wrong("limits", &error))?;
     node.limits.take(&limits);
-    node.run = Run::ALL.iter().find(|(word, _)| *word == capsule.run).map_or(Run::Message, |(_, run)| *run);
-    node.arguments.clone_from(&capsule.arguments);
+    node.run = Run::ALL.iter().find(|(word, _)| *word == of.run).map_or(Run::Message, |(_, run)| *run);
+    node.arguments = of.arguments.to_vec();
     let wires: BTreeMap<String, TextOr<WrittenWire>> =
-        toml::from_str(&capsule.wires).map_err(|error| wrong("wires", &error))?;
+        toml::from_str(of.wires).map_err(|error| wrong("wires", &error))?;
     let wire = |(import, written): (String, TextOr<WrittenWire>)| {
         let TextOr::Table(WrittenWire { to, key, functions, on_failure }) = written else {
             return Err(wrong("wires", &"a text"));

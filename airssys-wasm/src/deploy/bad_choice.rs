@@ -38,6 +38,15 @@ pub enum BadChoice {
     /// Not a factor.
     #[error("how many times as long a turn may take is a factor")]
     Latency,
+    /// Not a word for a way in which releases differ.
+    #[error("{0:?} is no way in which two releases differ, as answers, effects, state, errors and latency are")]
+    Deviation(String),
+    /// Recorded turns were to be shown to what is no release for one service.
+    #[error("recorded turns are shown to one release for one service, before that is deployed")]
+    NotRecorded,
+    /// No turn was to be shown.
+    #[error("a gate of no turns lets everything through")]
+    NoTurns,
     /// A new release was to put a state back.
     #[error("only a rollback restores the state from before a release brought it over")]
     RestoreState,
@@ -52,7 +61,11 @@ impl Coded for BadChoice {
     fn hint(&self) -> Option<Hint> {
         let hint = match self {
             // They say it themselves.
-            Self::Batch(_) | Self::Strategy(_) | Self::Tolerate(_) | Self::NoTraffic(_) => return None,
+            Self::Batch(_) | Self::Strategy(_) | Self::Tolerate(_) | Self::NoTraffic(_) | Self::Deviation(_) => {
+                return None;
+            }
+            Self::NotRecorded => "deploy the services one by one",
+            Self::NoTurns => "name one turn or more, or none for all that there are",
             Self::Steps => "such as 1,10,50",
             Self::Errors => "such as 1",
             Self::Latency => "such as 1.5",

@@ -1,6 +1,7 @@
 //! Why a deployment was not begun, and what to do about that.
 
 use super::bad_choice::BadChoice;
+use super::recorded::{Divergence, RecordingError};
 use super::ungranted::Ungranted;
 use super::wires::BrokenWire;
 use crate::audit::Unrecorded;
@@ -166,6 +167,12 @@ pub enum DeployError {
     /// The audit is required and cannot record it. Nothing has changed.
     #[error(transparent)]
     Unrecorded(#[from] Unrecorded),
+    /// It is to be shown recorded turns, and there are none that it can be shown.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// It does not do what was recorded.
+    #[error("the release does not do what was recorded: {0}")]
+    Diverges(Box<Divergence>),
     /// The release cannot be hosted.
     #[error("{service}: {source}")]
     Release {
@@ -199,6 +206,8 @@ impl Coded for DeployError {
             Self::Choice(_) => "bad-strategy",
             Self::Folder(_) => "folder",
             Self::Unrecorded(error) => error.code(),
+            Self::Recording(error) => error.code(),
+            Self::Diverges(_) => "diverges",
             Self::Release { .. } => "release",
         }
     }
@@ -233,6 +242,12 @@ impl Coded for DeployError {
             Self::Untrusted { source, .. } => return source.hint(),
             Self::NotKept { source, .. } => return source.hint(),
             Self::Folder(error) => return error.hint(),
+            Self::Recording(error) => return error.hint(),
+            Self::Diverges(divergence) if divergence.kinds.is_empty() => "mend the release".into(),
+            Self::Diverges(divergence) => {
+                let ways = divergence.kinds.iter().map(|kind| kind.word()).collect::<Vec<_>>().join(",");
+                Hint::from("mend the release, or where that is meant ").act(Act::Allow { ways })
+            }
             Self::Release { source, .. } => return source.hint(),
             Self::AlreadyLive { .. } => return None,
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::bad_choice::BadChoice;
 use super::error::DeployError;
 use super::gate::Gate;
+use super::recorded::RecordedGate;
 use super::rollout;
 use super::strategy::Strategy;
 use crate::actor::MemoryHandover;
@@ -57,6 +58,9 @@ pub struct DeployOptions {
     /// release brought it over, with the turns that were committed since discarded; default false. Nothing else can do
     /// that.
     pub restore_state: bool,
+    /// That the new release is shown the turns that the recorder of the service has before anything is switched;
+    /// default: it is not. Of one release for one service only.
+    pub recorded: Option<RecordedGate>,
 }
 
 impl Default for DeployOptions {
@@ -71,6 +75,7 @@ impl Default for DeployOptions {
             gate: Gate::default(),
             memory: MemoryHandover::default(),
             restore_state: false,
+            recorded: None,
         }
     }
 }
@@ -81,7 +86,18 @@ impl DeployOptions {
         if self.restore_state {
             return Err(DeployError::Choice(BadChoice::RestoreState));
         }
+        if self.recorded.as_ref().is_some_and(|gate| gate.turns == Some(0)) {
+            return Err(DeployError::Choice(BadChoice::NoTurns));
+        }
         self.check()
+    }
+
+    /// [`DeployOptions::check_forward`] of what recorded turns cannot be shown to.
+    pub(crate) fn check_several(&self) -> Result<(), DeployError> {
+        match self.recorded {
+            Some(_) => Err(DeployError::Choice(BadChoice::NotRecorded)),
+            None => self.check_forward(),
+        }
     }
 
     /// Refuses times that have passed before anything begins, or that no clock has, and a strategy or a gate that makes

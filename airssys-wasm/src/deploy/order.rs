@@ -116,7 +116,7 @@ impl Posts {
         }
     }
 
-    pub(super) fn fixed(&self) -> &[Post] {
+    pub(crate) fn fixed(&self) -> &[Post] {
         match self {
             Self::Fixed(posts) => posts,
             Self::Keyed(_) => &[],

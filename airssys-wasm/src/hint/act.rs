@@ -66,6 +66,11 @@ pub enum Act {
     AllowDowngrade,
     /// To allow another release of the very same version.
     SameVersion,
+    /// To let a release differ from what was recorded.
+    Allow {
+        /// In which ways.
+        ways: String,
+    },
     /// Not to ask for the memory of the live release.
     DoWithoutMemory,
     /// To see which keys of a service have state.
@@ -141,6 +146,7 @@ impl fmt::Display for Act {
             Self::KeepState => f.write_str("going back without the state from before keeps the state"),
             Self::AllowDowngrade => f.write_str("allow a downgrade"),
             Self::SameVersion => f.write_str("allow the same version"),
+            Self::Allow { ways } => write!(f, "allow it to differ in {ways}"),
             Self::DoWithoutMemory => f.write_str("where the memory is not required, the new release begins without it"),
             Self::DumpState { service } => write!(f, "a dump of the state of {service} shows the keys that have state"),
             Self::OtherFolder => f.write_str("give the other one a data folder of its own"),

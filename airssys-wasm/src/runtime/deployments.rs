@@ -2,8 +2,9 @@
 
 use super::Runtime;
 use crate::apply::Act;
-use crate::deploy::{DeployError, DeployOptions, Deployment, Status};
+use crate::deploy::{DeployError, DeployOptions, Deployment, RecordingError, Status};
 use crate::registry::Release;
+use crate::turn::Recording;
 
 impl Runtime {
     /// Lets another release take a service over, in place: address, mailbox and state stay, and what the operator
@@ -113,6 +114,26 @@ impl Runtime {
     /// [`DeployError`]; nothing has changed then.
     pub fn rollback(&self, service: &str, options: DeployOptions) -> Result<Deployment, DeployError> {
         self.hosted.acting_now(Act::on("rollback", service), || self.hosted.rollback(service, options))
+    }
+
+    /// What the recorders of a service have: the turns of its actors that are awake, with what came of each.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
+    /// # doc::mesh("recorder = {}", async |runtime, _| {
+    /// runtime.call("echo", "hello", std::time::Duration::from_secs(5)).await?;
+    /// let recording = runtime.recording("echo").await?;
+    /// assert_eq!(recording.turns(), 1);
+    /// # Ok(()) });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RecordingError`].
+    pub async fn recording(&self, service: &str) -> Result<Recording, RecordingError> {
+        self.hosted.recording(service).await
     }
 
     /// The last deployment of a service, where it had one.

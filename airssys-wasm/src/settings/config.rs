@@ -32,6 +32,12 @@ struct ConfigValue {
 }
 
 impl Config {
+    /// One of these texts, none of them a secret.
+    pub(crate) fn of_texts(texts: &BTreeMap<String, String>) -> Self {
+        let value = |text: &String| ConfigValue { text: text.clone(), is_secret: false, hosts: Vec::new() };
+        Self(texts.iter().map(|(key, text)| (key.clone(), value(text))).collect())
+    }
+
     /// One value, as the guest of this service has it.
     pub(crate) fn given(&self, service: &str, key: &str) -> Option<String> {
         let of = self.0.get(key)?;

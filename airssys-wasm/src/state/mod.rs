@@ -149,7 +149,7 @@ impl State {
     }
 
     /// One in memory with these values.
-    fn of(values: Arc<BTreeMap<Box<str>, Bytes>>, schema: u32) -> Self {
+    pub(crate) fn of(values: Arc<BTreeMap<Box<str>, Bytes>>, schema: u32) -> Self {
         let bytes = values.iter().map(|(key, value)| key.len() + value.len()).sum();
         let committed = Committed { values, bytes, schema: Some(schema), ..Committed::default() };
         Self { committed: Mutex::new(committed), home: None, together: None }
@@ -240,6 +240,11 @@ impl State {
             copied.listed = committed.listed.clone();
         }
         copy
+    }
+
+    /// A committed value.
+    pub(crate) fn get(&self, key: &str) -> Option<Bytes> {
+        self.lock().values.get(key).cloned()
     }
 
     /// All committed values, by key.

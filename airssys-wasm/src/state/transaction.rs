@@ -43,6 +43,16 @@ impl Transaction {
         more
     }
 
+    /// One that writes this, in which nothing is counted: to be compared with another one.
+    pub(crate) fn of(writes: impl Iterator<Item = (Box<str>, Option<Bytes>)>) -> Self {
+        Self { writes: writes.collect(), ..Self::default() }
+    }
+
+    /// What it writes, by key; nothing where it deletes.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (&str, Option<&Bytes>)> {
+        self.writes.iter().map(|(key, value)| (&**key, value.as_ref()))
+    }
+
     /// What it holds, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.writes.iter().map(|(key, value)| held_bytes(key, value.as_ref()).unsigned_abs()).sum()

@@ -67,6 +67,12 @@ impl Names {
         name
     }
 
+    /// Another turn begins.
+    pub(super) fn forget_all(&mut self) {
+        self.known.clear();
+        self.made.clear();
+    }
+
     /// A pollable is gone: its number may be another one's.
     pub(super) fn forget(&mut self, pollable: u32) {
         self.known.remove(&pollable);

@@ -6,12 +6,15 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::host_call::octets;
+use super::recording::Reel;
 use super::step::Step;
 use super::told::Frame;
 use crate::address::Address;
 use crate::capsules::{CapsuleError, read, sealed};
 use crate::error::Crash;
 use crate::secrets::hide_in;
+use crate::state::KeptState;
 
 /// What is left of a crash.
 ///
@@ -53,6 +56,9 @@ pub struct Capsule {
     pub code: String,
     /// What is told of it.
     pub text: String,
+    /// The schema of its state.
+    #[serde(default)]
+    pub schema: u32,
     /// The functions that ran, the innermost first.
     pub frames: Vec<Frame>,
     /// Whether bodies are in it; without them, it cannot be replayed.
@@ -84,6 +90,18 @@ impl Capsule {
         let text = read(path)?;
         serde_json::from_slice(&text)
             .map_err(|error| CapsuleError::Content { path: path.to_owned(), detail: error.to_string() })
+    }
+
+    /// See [`super::Recording::state_at`].
+    #[must_use]
+    pub fn state_at(&self, message: u64, before: bool) -> Option<(Box<str>, KeptState)> {
+        let values =
+            self.state.as_ref()?.iter().map(|(key, value)| (key.as_str().into(), octets::bytes(value.clone())));
+        let key = self.key.as_deref().unwrap_or_default();
+        let mut reel = Reel { turns: self.steps.clone(), ..Reel::of_none(&self.actor) };
+        reel.states.insert(key.into(), values.collect());
+        reel.wind_back();
+        reel.state_at(message, before, self.schema)
     }
 
     /// The address that the messages came to.

@@ -428,7 +428,7 @@ pub(super) mod octets {
 
     /// The bytes of a text. What was hidden within digits stands there as it is told to people; what are no digits
     /// otherwise is left out.
-    pub(super) fn bytes(text: String) -> Bytes {
+    pub(in crate::turn) fn bytes(text: String) -> Bytes {
         let Some(digits) = text.strip_prefix(DIGITS) else { return text.into() };
         let part = |part: &str| {
             let pairs = part.as_bytes().as_chunks::<2>().0.iter();
@@ -447,7 +447,7 @@ pub(super) mod octets {
     }
 
     /// One that stands within something else.
-    pub(super) struct Octets(pub(super) Bytes);
+    pub(in crate::turn) struct Octets(pub(in crate::turn) Bytes);
 
     impl Serialize for Octets {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -502,17 +502,17 @@ pub(super) mod shared {
 }
 
 /// Bytes that may be none.
-mod optional_octets {
+pub(super) mod optional_octets {
     use bytes::Bytes;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::octets::Octets;
 
-    pub(super) fn serialize<S: Serializer>(of: &Option<Bytes>, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::turn) fn serialize<S: Serializer>(of: &Option<Bytes>, to: S) -> Result<S::Ok, S::Error> {
         of.clone().map(Octets).serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
+    pub(in crate::turn) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
         Ok(Option::<Octets>::deserialize(from)?.map(|octets| octets.0))
     }
 }

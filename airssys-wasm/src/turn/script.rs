@@ -1,6 +1,8 @@
 //! What a turn asked of the mesh and what it was told: written down while a release serves, and read back to another
 //! one that is shown the same message. Nothing that is asked while a script is read gets out.
 
+use std::time::Duration;
+
 use super::awaited::Names;
 use super::host_call::{HostCall, Kind, Reply, Scope};
 use super::identity::Identity;
@@ -31,13 +33,25 @@ impl Script {
         match (self, call.scope()) {
             (Self::Replayed(replaying), _) => replaying.tell(call),
             (Self::Written(writing), _) if writing.of_all => writing.begin(call),
+            (Self::Read(reading), Scope::Own) if reading.recorded.is_some() => reading.remember(call),
             (_, Scope::Own) => Scripted::Nobody,
             (Self::Written(_), _) => Scripted::Writes(Box::new(call.clone())),
+            // Nobody waits again for what is long over.
+            (Self::Read(reading), Scope::Order) if reading.recorded.is_some() => {
+                reading.find(call).map_or(Scripted::Nobody, Scripted::Instead)
+            }
             (Self::Read(reading), Scope::Order) => reading.find(call).map_or(Scripted::Nobody, Scripted::Told),
-            (Self::Read(reading), Scope::Mesh) => Scripted::Told(match denial(call, who) {
-                Some(denial) => reading.deny(call, denial),
-                None => reading.tell(call),
-            }),
+            (Self::Read(reading), Scope::Mesh) => {
+                if let Some(recorded) = &mut reading.recorded {
+                    recorded.note(call);
+                }
+                let is_judged = reading.recorded.as_ref().is_none_or(|recorded| recorded.is_judged);
+                let denial = if is_judged { denial(call, who) } else { None };
+                Scripted::Told(match denial {
+                    Some(denial) => reading.deny(call, denial),
+                    None => reading.tell(call),
+                })
+            }
         }
     }
 
@@ -113,9 +127,11 @@ impl Writing {
         }
     }
 
-    /// One for a recorder, which keeps so many bytes of it.
-    pub(super) fn of_all(most: usize) -> Self {
-        Self { of_all: true, most, ..Self::default() }
+    /// Begins again, for a recorder, which keeps so many bytes of it, with room for lines.
+    pub(super) fn begin_again(&mut self, most: usize, room: Vec<Line>) {
+        self.names.forget_all();
+        let names = std::mem::take(&mut self.names);
+        *self = Self { of_all: true, most, lines: room, names, ..Self::default() };
     }
 
     /// It is for a recorder, too.
@@ -177,11 +193,93 @@ pub(crate) struct Reading {
     /// Those that are not told.
     more: usize,
     names: Names,
+    /// Where it is read back from a recording: what a guest has from itself is as it was then, too. Boxed, since that
+    /// is seldom.
+    recorded: Option<Box<Remembered>>,
+}
+
+/// What is read back of a recording beside its lines.
+#[derive(Debug, Default)]
+struct Remembered {
+    /// Who did it.
+    actor: String,
+    /// Whether it is denied what it may not do.
+    is_judged: bool,
+    /// What its clocks said last.
+    wall: Option<Duration>,
+    monotonic: Option<u64>,
+    /// What this one asks of others, as it is told.
+    effects: Vec<String>,
+}
+
+impl Remembered {
+    fn note(&mut self, call: &HostCall) {
+        if self.effects.len() < MOST_DIFFERENCES {
+            self.effects.push(cut(call.to_string(), REASON_BYTES));
+        }
+    }
 }
 
 impl Reading {
     pub(crate) fn new(lines: Vec<Line>) -> Self {
         Self { lines: lines.into_iter().map(Some).collect(), ..Self::default() }
+    }
+
+    /// One of a recording of this actor, which is asked about its grants or not.
+    pub(crate) fn of_recording(lines: Vec<Line>, actor: &str, is_judged: bool) -> Self {
+        let mut recorded = Remembered { actor: actor.to_owned(), is_judged, ..Remembered::default() };
+        // Who asks for the time and did not then finds it as it was at the beginning of the turn.
+        for (_, told) in &lines {
+            match told {
+                Reply::Time(wall) if recorded.wall.is_none() => recorded.wall = Some(*wall),
+                Reply::Nanoseconds(monotonic) if recorded.monotonic.is_none() => {
+                    recorded.monotonic = Some(*monotonic);
+                }
+                _ => {}
+            }
+        }
+        Self { recorded: Some(Box::new(recorded)), ..Self::new(lines) }
+    }
+
+    /// What a guest has from itself: its time, chance and configuration are those of the recording, as far as it has
+    /// them, and its state is one of its own.
+    fn remember(&mut self, call: &HostCall) -> Scripted {
+        let is_of_the_world = matches!(
+            call,
+            HostCall::WallClock
+                | HostCall::MonotonicClock
+                | HostCall::RandomBytes { .. }
+                | HostCall::RandomNumber
+                | HostCall::Config { .. }
+                | HostCall::AllConfig
+                | HostCall::Environment
+        );
+        let told = if is_of_the_world { self.find(call) } else { None };
+        let Some(recorded) = &mut self.recorded else { return Scripted::Nobody };
+        match (call, told) {
+            (_, Some(told)) => {
+                match &told {
+                    Reply::Time(wall) => recorded.wall = Some(*wall),
+                    Reply::Nanoseconds(monotonic) => recorded.monotonic = Some(*monotonic),
+                    _ => {}
+                }
+                Scripted::Instead(told)
+            }
+            (HostCall::WallClock, None) => {
+                recorded.wall.map_or(Scripted::Nobody, |wall| Scripted::Instead(Reply::Time(wall)))
+            }
+            (HostCall::MonotonicClock, None) => {
+                recorded.monotonic.map_or(Scripted::Nobody, |passed| Scripted::Instead(Reply::Nanoseconds(passed)))
+            }
+            (HostCall::SelfAddress, None) => Scripted::Instead(Reply::Text(Some(recorded.actor.clone()))),
+            (HostCall::Log { .. }, None) => Scripted::Instead(Reply::Nothing(())),
+            _ => Scripted::Nobody,
+        }
+    }
+
+    /// What it asks of others, as it is told; of a recording only.
+    pub(crate) fn effects(&mut self) -> Vec<String> {
+        self.recorded.as_mut().map(|recorded| std::mem::take(&mut recorded.effects)).unwrap_or_default()
     }
 
     fn differ(&mut self, what: String) {
@@ -236,6 +334,7 @@ impl Reading {
             ))),
             Kind::Timer => Reply::Timer(Ok(0)),
             Kind::Cancelled => Reply::Cancelled(false),
+            Kind::Allowed => Reply::Allowed(false),
             Kind::Child => Reply::Child(Ok(call.permission().map(|(_, child)| child.into_owned()).unwrap_or_default())),
             _ => Reply::Sent(Ok(())),
         }

@@ -1,5 +1,6 @@
 //! What was done with an instance, step by step, as it can be written down and done again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use airssys_rt_shim::timer::TimerId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::host_call::{octets, shared};
+use super::host_call::{octets, optional_octets, shared};
 use super::told::Line;
 use crate::address::Address;
 use crate::limits::OVERHEAD_BYTES;
@@ -20,6 +21,9 @@ use crate::typed::FunctionType;
 /// What was done with an instance.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum What {
+/// The values of a state, by key.
+pub(crate) type Values = BTreeMap<Box<str>, Bytes>;
+
     /// It was made.
     Made,
     Init,
@@ -213,5 +217,60 @@ impl Step {
         let more = if self.is_cut { " and more" } else { "" };
         let calls = if self.lines.len() == 1 { "call" } else { "calls" };
         format!("{}: {} {calls} of the host{more}", self.what.told(), self.lines.len())
+    }
+}
+    /// What came of it, where it is a turn over a message that did not crash.
+    #[serde(default)]
+    pub(crate) end: Option<End>,
+
+/// What came of a turn over a message.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct End {
+    #[serde(with = "optional_octets")]
+    pub(crate) answer: Option<Bytes>,
+    /// What it returned in the place of an answer.
+    pub(crate) fault: Option<Fault>,
+    /// Whether what it did happens: it does not where it failed.
+    pub(crate) commits: bool,
+    /// What it wrote to its state.
+    pub(crate) writes: Vec<Write>,
+    /// Of which key that is, where a key chooses it.
+    pub(crate) key: Option<Box<str>>,
+}
+
+/// A value of a state before and after a turn.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Write {
+    pub(crate) key: Box<str>,
+    #[serde(with = "optional_octets")]
+    pub(crate) before: Option<Bytes>,
+    #[serde(with = "optional_octets")]
+    pub(crate) after: Option<Bytes>,
+}
+
+impl End {
+    pub(super) fn bytes(&self) -> usize {
+        let value = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        let write = |write: &Write| write.key.len() + value(&write.before) + value(&write.after) + OVERHEAD_BYTES;
+        value(&self.answer) + self.writes.iter().map(write).sum::<usize>()
+    }
+
+    /// The key of its state among those of its actor.
+    pub(crate) fn state_key(&self) -> Box<str> {
+        self.key.clone().unwrap_or_default()
+    }
+
+    /// Makes of what a state was before it what it was after.
+    pub(crate) fn change(&self, states: &mut BTreeMap<Box<str>, Values>) {
+        if self.writes.is_empty() {
+            return;
+        }
+        let values = states.entry(self.state_key()).or_default();
+        for write in &self.writes {
+            match &write.after {
+                Some(value) => values.insert(write.key.clone(), value.clone()),
+                None => values.remove(&write.key),
+            };
+        }
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! Invariant: what is kept is bounded by turns and by bytes, and what was lost is counted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -17,21 +17,23 @@ use bytes::Bytes;
 use super::capsule::Capsule;
 use super::host_call::octets;
 use super::script::{Recorded, Script, Writing};
-use super::step::{Step, What};
-use super::told::Frame;
+use super::recording::{Recording, Reel};
+use super::step::{End, Step, Values, What, Write};
+use super::told::{Frame, Line};
 use super::{Identity, Turn};
 use crate::capsules::Shelf;
 use crate::error::Crash;
 use crate::hint::Coded;
 use crate::schema::{Schema, Words};
-use crate::settings::{Recording, Run};
+use crate::settings::{self, Run};
 use crate::state::State;
 
 /// The recorder of one instance.
 #[derive(Debug)]
 pub(crate) struct Tape {
-    recording: Arc<Recording>,
-    shelf: Arc<Shelf>,
+    recording: Arc<settings::Recording>,
+    /// Where capsules go; none where the host has no folder for them.
+    shelf: Option<Arc<Shelf>>,
     sha256: Box<str>,
     /// How it began: what came before its first message.
     begun: Vec<Step>,
@@ -43,15 +45,18 @@ pub(crate) struct Tape {
     open: Option<What>,
 }
 
+    /// What came of it, where that is known already.
+    end: Option<End>,
+    /// What the last turn was written down with, for the next one; and the room of the oldest, which went.
+    spare: Option<Box<Script>>,
+    room: Vec<Line>,
 impl Tape {
-    /// For an instance of this release that is about to be made; none where nothing is recorded, or there is no folder
-    /// for capsules.
+    /// For an instance of this release that is about to be made; none where nothing is recorded.
     pub(crate) fn begin(identity: &Identity, sha256: &str) -> Option<Box<Self>> {
         let recording = identity.terms.recording.as_ref().filter(|_| !identity.terms.silent)?;
-        let shelf = identity.mesh.capsules.get()?;
         Some(Box::new(Self {
             recording: Arc::clone(recording),
-            shelf: Arc::clone(shelf),
+            shelf: identity.mesh.capsules.get().cloned(),
             sha256: sha256.into(),
             begun: Vec::new(),
             turns: VecDeque::new(),
@@ -60,6 +65,9 @@ impl Tape {
             open: None,
         }))
     }
+            end: None,
+            spare: None,
+            room: Vec::new(),
 
     /// Another instance comes in the place of the one before: a program has one for each message. What is under way
     /// goes on after it was made; this is to be given to [`Tape::made_anew`] then.
@@ -91,7 +99,14 @@ impl Tape {
         match turn.script.as_deref_mut() {
             Some(Script::Written(writing)) => writing.and_all(most),
             Some(_) => {}
-            None => turn.script = Some(Box::new(Script::Written(Writing::of_all(most)))),
+            None => {
+                // A turn after another one allocates neither.
+                let mut script = self.spare.take().unwrap_or_else(|| Box::new(Script::Written(Writing::default())));
+                if let Script::Written(writing) = &mut *script {
+                    writing.begin_again(most, std::mem::take(&mut self.room));
+                }
+                turn.script = Some(script);
+            }
         }
     }
 
@@ -100,10 +115,68 @@ impl Tape {
         let Some(Script::Written(writing)) = turn.script.as_deref_mut() else { return None };
         let Recorded { lines, bytes, is_cut, frames } = writing.recorded();
         if !writing.is_shown() {
-            turn.script = None;
+            self.spare = turn.script.take();
         }
-        let bytes = bytes + what.bytes();
-        Some((Step { what, lines, is_cut, bytes }, frames))
+        let end = self.end.take();
+        let bytes = bytes + what.bytes() + end.as_ref().map_or(0, End::bytes);
+        Some((Step { what, lines, is_cut, end, bytes }, frames))
+    }
+
+    /// This came of the turn that is under way; it is not committed yet.
+    #[cold]
+    pub(crate) fn answered(&mut self, turn: &Turn, answer: Result<(Option<Bytes>, bool), Fault>) {
+        let (answer, commits, fault) = match answer {
+            Ok((answer, commits)) => (answer, commits, None),
+            Err(fault) => (None, false, Some(fault)),
+        };
+        let mut end = End { answer, fault, commits, writes: Vec::new(), key: turn.key.clone() };
+        if let Some(state) = turn.state.as_ref().filter(|_| commits) {
+            let write = |(key, after): (&str, Option<&Bytes>)| Write {
+                key: key.into(),
+                before: state.get(key),
+                after: after.cloned(),
+            };
+            end.writes = turn.writes.changes().map(write).collect();
+        }
+        self.end = Some(end);
+    }
+
+    /// What it has, to be looked at between two turns, by a service of this identity.
+    #[cold]
+    pub(crate) fn copy(&self, identity: &Identity) -> Recording {
+        let settings::Recording { rules, release, description, wires } = &*self.recording;
+        let (terms, service) = (&identity.terms, identity.address().service());
+        let wires: toml::Table = wires.iter().map(|(import, wire)| (import.clone(), wire.table().into())).collect();
+        let mut reels = Vec::new();
+        if rules.bodies && !self.turns.is_empty() {
+            let turns: Vec<Step> = self.turns.iter().cloned().collect();
+            let keys: BTreeSet<Box<str>> =
+                turns.iter().filter_map(|step| Some(step.end.as_ref()?.state_key())).collect();
+            let per_key = identity.own.has_state_per_key();
+            let values = |key: Box<str>| {
+                let state = identity.own.states.state(per_key.then_some(&*key));
+                let values: Values = state?.snapshot();
+                Some((key, values))
+            };
+            let states = keys.into_iter().filter_map(values).collect();
+            let (actor, begun) = (identity.address().to_string(), self.begun.clone());
+            reels.push(Reel { actor, begun, lost: self.lost, turns, states });
+        }
+        Recording {
+            at: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            service: service.to_owned(),
+            release: release.clone(),
+            sha256: self.sha256.to_string(),
+            description: description.as_deref().map(str::to_owned),
+            schema: terms.schema,
+            has_bodies: rules.bodies,
+            limits: terms.limits.table().to_string(),
+            run: run_word(terms.run),
+            arguments: terms.arguments.clone(),
+            wires: wires.to_string(),
+            config: terms.config.all_given(service).into_iter().collect(),
+            reels,
+        }
     }
 
     /// The step is over, and it did not crash.
@@ -118,7 +191,11 @@ impl Tape {
         }
         let rules = self.recording.rules;
         while self.turns.len() > rules.turns || (self.bytes > rules.bytes && !self.turns.is_empty()) {
-            self.bytes -= self.turns.pop_front().map_or(0, |step| step.bytes);
+            if let Some(Step { mut lines, bytes, .. }) = self.turns.pop_front() {
+                self.bytes -= bytes;
+                lines.clear();
+                self.room = lines;
+            }
             self.lost += 1;
         }
     }
@@ -130,7 +207,8 @@ impl Tape {
         if is_none_of_its_own(crash) {
             return;
         }
-        let (at, shelf, crash) = (SystemTime::now(), Arc::clone(&self.shelf), crash.clone());
+        let Some(shelf) = self.shelf.clone() else { return };
+        let (at, crash) = (SystemTime::now(), crash.clone());
         let (identity, state) = (Arc::clone(&turn.identity), turn.state.as_ref().map(|state| state.copy()));
         let key = turn.key.as_deref().map(str::to_owned);
         let service = identity.address().service().to_owned();
@@ -143,7 +221,7 @@ impl Tape {
 
     fn capsule(self, left: Left, tree: Option<String>) -> Capsule {
         let Left { at, identity, key, state, crash, frames } = left;
-        let Recording { rules, release, description, wires } = &*self.recording;
+        let settings::Recording { rules, release, description, wires } = &*self.recording;
         let terms = &identity.terms;
         let steps: Vec<Step> = self.begun.into_iter().chain(self.turns).collect();
         let state = state.map(|state| {
@@ -167,7 +245,7 @@ impl Tape {
             lost: self.lost,
             tree,
             limits: terms.limits.table().to_string(),
-            run: Run::ALL.iter().find(|(_, run)| *run == terms.run).map_or("", |(word, _)| word).to_owned(),
+            run: run_word(terms.run),
             arguments: terms.arguments.clone(),
             wires: wires.to_string(),
             steps_told: steps.iter().map(Step::told).collect(),
@@ -175,6 +253,7 @@ impl Tape {
             crash,
         }
     }
+            schema: terms.schema,
 }
 
 /// What is left of an instance beside its tape.
@@ -191,3 +270,7 @@ struct Left {
 fn is_none_of_its_own(crash: &Crash) -> bool {
     matches!(crash, Crash::CutOff { .. } | Crash::NoInstance { .. } | Crash::Exit { status: 0 })
 }
+fn run_word(run: Run) -> String {
+    Run::ALL.iter().find(|(_, of)| *of == run).map_or("", |(word, _)| word).to_owned()
+}
+

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use airssys_wasm::address::Address;
-use airssys_wasm::command::{Plan, Reference, Rollout, Ungranted};
+use airssys_wasm::command::{BadChoice, Plan, Reference, Rollout, Ungranted};
 use airssys_wasm::deploy::Status as Deployment;
-use airssys_wasm::deploy::{Compared, MemoryHandover, NoTraffic, Progress, TooFewTurns};
+use airssys_wasm::deploy::{Compared, Deviation, MemoryHandover, NoTraffic, Progress, RecordedGate, TooFewTurns};
 use airssys_wasm::hint::Coded;
 use serde::Serialize;
 use toml::Spanned;
@@ -33,7 +33,7 @@ use crate::run;
 /// type. `--plan` says so without deploying anything.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing pricing@1.1.0 --plan\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m\n  airssys deploy carts carts@2.0.0 --strategy canary --steps 1,10,50 --bake 1m\n  airssys deploy pricing pricing@1.1.0 --strategy shadow --samples 10000\n  airssys deploy --set release-set.toml"
+    after_help = "Examples:\n  airssys deploy pricing pricing@1.1.0\n  airssys deploy pricing pricing@1.1.0 --plan\n  airssys deploy pricing target/airssys/pricing.wasm --probation 1m\n  airssys deploy carts carts@2.0.0 --strategy canary --steps 1,10,50 --bake 1m\n  airssys deploy pricing pricing@1.1.0 --strategy shadow --samples 10000\n  airssys deploy pricing pricing@1.1.0 --gate recorded=100 --allow answers,latency\n  airssys deploy --set release-set.toml"
 )]
 pub(crate) struct Args {
     /// The service.
@@ -58,6 +58,16 @@ pub(crate) struct Args {
     /// Refuses a release that asks for more than is granted. Without it, that is told.
     #[arg(long)]
     strict: bool,
+    /// Shows the release the last turns that the recorder of the service has, or the last N, before anything is
+    /// switched: on the state that there was, with what was answered then, and nothing of it gets out. The first turn
+    /// over which it differs is told, and nothing is deployed.
+    #[arg(long, value_name = "recorded[=N]", value_parser = gate, conflicts_with = "set")]
+    gate: Option<RecordedGate>,
+    /// In which ways it may differ from what was recorded: `answers`, `effects` (what it asks of others), `state` (what
+    /// it writes), `errors` (that it fails, or does not), `latency` (more than 1.5 times as long). A crash is never let
+    /// through.
+    #[arg(long, value_name = "WAY,...", value_parser = way, value_delimiter = ',', requires = "gate")]
+    allow: Vec<Deviation>,
     #[command(flatten)]
     strategy: Strategy,
     #[command(flatten)]
@@ -155,8 +165,9 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         (None, Some(service), Some(release)) => (service.clone(), absolute(release, Path::new(""))),
         _ => return Err(Refusal::new("bug", "neither a service nor a set").into()),
     };
+    let recorded = args.gate.clone().map(|gate| RecordedGate { allow: args.allow.clone(), ..gate });
     if args.plan {
-        let asked = protocol::Plan { service, release, allow_downgrade, same_version, strict, way };
+        let asked = protocol::Plan { service, release, allow_downgrade, same_version, strict, way, recorded };
         return plan(&args.host, &Request::Plan(asked));
     }
     let ungranted = tell_ungranted(&args.host, BTreeMap::from([(service.clone(), Some(release.clone()))]));
@@ -170,8 +181,26 @@ pub(crate) fn run(args: &Args) -> Result<(), ControlError> {
         strict,
         memory,
         way,
+        recorded,
     });
     follow(&args.host, &request, is_live, &ungranted)
+}
+
+/// What is said of a gate: `recorded`, or with a number of turns.
+fn gate(text: &str) -> Result<RecordedGate, String> {
+    let turns = match text.strip_prefix("recorded") {
+        Some("") => Some(None),
+        Some(turns) => {
+            turns.strip_prefix('=').and_then(|turns| turns.parse().ok()).filter(|turns| *turns > 0).map(Some)
+        }
+        None => None,
+    };
+    let turns = turns.ok_or_else(|| "`recorded`, or `recorded=N` with a number of turns, was expected".to_owned())?;
+    Ok(RecordedGate { turns, ..RecordedGate::default() })
+}
+
+pub(crate) fn way(text: &str) -> Result<Deviation, String> {
+    text.parse().map_err(|error: BadChoice| error.to_string())
 }
 
 /// Says, before anything is live, what these releases ask for and are not granted. What is wrong with the request

@@ -8,6 +8,8 @@ use airssys_wasm::command::{Capsule, capsules};
 use serde_json::{Value, json};
 
 pub(crate) use self::error::CapsuleCommandError;
+use crate::control;
+use crate::control::protocol::{Recorded, Request};
 use crate::output::{self, DataArgs, Problem};
 
 /// Shows what is left of crashes.
@@ -28,6 +30,7 @@ pub(crate) struct Args {
 enum Command {
     List(ListArgs),
     Show(ShowArgs),
+    Record(RecordArgs),
 }
 
 /// Lists the capsules of a data folder, the oldest first.
@@ -43,13 +46,13 @@ struct ListArgs {
     json: bool,
 }
 
-/// Shows a capsule: who crashed over what, and what it had asked before.
+/// Shows a capsule: who crashed over what, and what it had asked before. Of a recording, its turns.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  airssys capsules show 20260131T120000.000Z-till-0.capsule\n  airssys capsules show ./till.capsule --json"
 )]
 struct ShowArgs {
-    /// A file, or the name of one in the data folder.
+    /// A file, also that of a recording, or the name of a capsule in the data folder.
     #[arg(value_name = "CAPSULE")]
     capsule: PathBuf,
     #[command(flatten)]
@@ -82,12 +85,13 @@ fn list(args: &ListArgs) -> Result<(), CapsuleCommandError> {
             Ok(capsule) => {
                 let Capsule { at, actor, release, sha256, code, text, .. } = &capsule;
                 all.push(json!({ "capsule": name, "path": path, "at": at, "actor": actor, "release": release,
-                                 "sha256": sha256, "code": code, "text": text }));
-                rows.push(vec![name, actor.clone(), release.clone(), text.clone()]);
+                                 "sha256": sha256, "code": code, "text": text, "count": count, "last": last }));
+                rows.push(vec![name, actor.clone(), release.clone(), count.to_string(), last, text.clone()]);
             }
             Err(error) => {
+        Command::Record(args) => record(args),
                 all.push(json!({ "capsule": name, "path": path, "error": error.to_string() }));
-                rows.push(vec![name, String::new(), String::new(), error.to_string()]);
+                rows.push(vec![name, String::new(), String::new(), String::new(), String::new(), error.to_string()]);
             }
         }
     }
@@ -124,6 +128,19 @@ fn text(capsule: &Capsule) -> String {
     if let Some(state) = state.as_ref().filter(|state| !state.is_empty()) {
         lines.push("the state before:".to_owned());
         lines.extend(state.iter().map(|(key, value)| format!("  {key} = {value}")));
+fn record(args: &RecordArgs) -> Result<(), CapsuleCommandError> {
+    // The host has a current folder of its own.
+    let out = std::path::absolute(&args.out).unwrap_or_else(|_| args.out.clone());
+    let request = Request::Record { service: args.service.clone(), out };
+    let recorded: Recorded = control::ask(args.data.folder(), &request)?;
+    if args.json {
+        return Ok(output::print_json(&recorded)?);
+    }
+    let Recorded { service, release, turns, actors, .. } = recorded;
+    let (turns, actors) = (output::count(turns, "turn"), output::count(actors, "actor"));
+    Ok(output::print(&format!("{service}: {turns} of {actors} of {release} in {}", args.out.display()))?)
+}
+
     }
     if let Some(tree) = tree.as_ref().filter(|tree| !tree.is_empty()) {
         lines.push("the tree right after:".to_owned());

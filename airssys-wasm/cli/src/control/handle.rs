@@ -1,12 +1,12 @@
 //! What the host does for each request: [`work`] is the table of them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use airssys_wasm::command::{ForgetError, GrantError, LogError, LogLevel, Reference, Rollout, Unrecorded};
-use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, Strategy};
+use airssys_wasm::deploy::{DeployError, DeployOptions, MemoryHandover, RecordingError, Strategy};
 use airssys_wasm::error::{CallError, ReplayError, SendError};
 use airssys_wasm::hint::Coded;
 use airssys_wasm::message::DeadLetter;
@@ -22,7 +22,7 @@ use super::feed::Feed;
 use super::host::Host;
 use super::protocol::{
     Apply, Body, Child, Deploy, DeploySet, Dump, Letter, LetterHead, Letters, MAX_BODY, MAX_DUMP, MAX_LETTERS,
-    MAX_PATIENCE, Plan, PlanApply, Refusal, Request, Revoked, ServiceStop, Status, VERSION,
+    MAX_PATIENCE, Plan, PlanApply, Recorded, Refusal, Request, Revoked, ServiceStop, Status, VERSION,
 };
 
 /// What a client is told that speaks the same version.
@@ -75,6 +75,8 @@ pub(super) fn work(host: &Host, request: Request) -> Work<'_> {
         Request::FollowDeployment { service, number } => {
             Work::Lines(Feed::of_deployment(host, &service, number).map(Box::new))
         }
+        Request::Record { service, out } => later(record(host, service, out)),
+        Request::Rewind { service, message, before } => later(rewind(host, service, message, before)),
         Request::State { service } => later(state(host, service)),
         Request::StateValue { service, actor, key } => later(state_value(host, service, actor, key)),
         Request::Forget { service, actor, timeout_ms } => later(forget(host, service, actor, timeout_ms)),
@@ -213,6 +215,7 @@ async fn deploy(host: &Host, asked: Deploy) -> Answered {
     let mut options = options(asked.probation_ms, asked.handover_ms, asked.memory);
     bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
     go(asked.way, &mut options);
+    options.recorded = asked.recorded;
     tell(host.runtime.deployment_status(&host.runtime.deploy(&asked.service, release, options).await?))
 }
 
@@ -250,6 +253,7 @@ async fn plan(host: &Host, asked: Plan) -> Answered {
     let mut options = DeployOptions::default();
     bear(&mut options, asked.allow_downgrade, asked.same_version, asked.strict);
     go(asked.way, &mut options);
+    options.recorded = asked.recorded;
     tell(host.runtime.plan(&asked.service, release, options).await?)
 }
 
@@ -269,6 +273,34 @@ async fn ungranted(host: &Host, releases: BTreeMap<String, Option<String>>) -> A
 async fn rollback(host: &Host, service: String, mut options: DeployOptions, restore_state: bool) -> Answered {
     options.restore_state = restore_state;
     tell(host.runtime.deployment_status(&host.runtime.rollback(&service, options)?))
+}
+
+async fn record(host: &Host, service: String, out: PathBuf) -> Answered {
+    let _waits = host.wait()?;
+    host.runtime.act("record", Some(&service), &out.display().to_string()).await?;
+    let recording = host.runtime.recording(&service).await?;
+    let (release, turns, actors) = (recording.release.clone(), recording.turns(), recording.actors().len());
+    let path = out.clone();
+    // Off the threads of the mesh: it waits for the disk.
+    let written = airssys_wasm::command::spawn_blocking(move || recording.write(&out)).await;
+    written.map_err(|error| Refusal::new("bug", error))?.map_err(|error| {
+        let told = format!("{} cannot be written: {error}", path.display());
+        Refusal::new("not-written", told).hint("name a file in a folder that the host may write to")
+    })?;
+    tell(Recorded { service, release, turns, actors, path })
+}
+
+async fn rewind(host: &Host, service: String, message: u64, before: bool) -> Answered {
+    let _waits = host.wait()?;
+    host.runtime.act("rewind", Some(&service), &message.to_string()).await?;
+    let recording = host.runtime.recording(&service).await?;
+    let Some((actor, state)) = recording.state_at(message, before) else {
+        let told = format!("the recorder of {service} has no turn over a message {message}");
+        let hint = "`airssys capsules record` writes what it has to a file, and `airssys capsules show` lists that";
+        return Err(Refusal::new("no-such-message", told).hint(hint));
+    };
+    check_size(state.values.iter().map(|(key, value)| key.len() + value.len()).sum())?;
+    tell(Dump::new(&service, &BTreeMap::from([(actor, state)])))
 }
 
 async fn state(host: &Host, service: String) -> Answered {
@@ -482,6 +514,12 @@ impl From<ApplyError> for Refusal {
 
 impl From<DeployError> for Refusal {
     fn from(error: DeployError) -> Self {
+        Self::new(error.code(), &error).hinted(error.hint().as_ref())
+    }
+}
+
+impl From<RecordingError> for Refusal {
+    fn from(error: RecordingError) -> Self {
         Self::new(error.code(), &error).hinted(error.hint().as_ref())
     }
 }

@@ -8,7 +8,7 @@
 mod claim;
 mod client;
 mod connections;
-mod dump;
+pub(crate) mod dump;
 mod error;
 mod feed;
 mod handle;

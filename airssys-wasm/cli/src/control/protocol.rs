@@ -6,10 +6,11 @@
 //! its subcommand in `ask/`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use airssys_wasm::command::{AuditStatus, LogLevel, PlanRefusal, Rollout, unique_map};
-use airssys_wasm::deploy::MemoryHandover;
+use airssys_wasm::deploy::{MemoryHandover, RecordedGate};
 use airssys_wasm::hint::Hint;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -122,6 +123,15 @@ pub(crate) enum Request {
     /// Answers many lines: `airssys_wasm::deploy::Status` of the deployment of the service that has this number there,
     /// as it is and each time that it has come further, until it is over.
     FollowDeployment { service: String, number: u64 },
+    /// Answers [`Recorded`] when the turns that the recorder of the service has are in the file, by its absolute path.
+    Record { service: String, out: PathBuf },
+    /// Answers [`Dump`]: the state that the turn over a message had, after it or before it.
+    Rewind {
+        service: String,
+        message: u64,
+        #[serde(default)]
+        before: bool,
+    },
     /// Answers [`Dump`].
     State { service: String },
     /// Answers a [`Body`], or `null` where there is no such value. `actor` is empty where the service has one state
@@ -198,6 +208,19 @@ impl Request {
     }
 }
 
+/// What was written of the recorder of a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recorded {
+    pub(crate) service: String,
+    /// The release whose turns these are.
+    pub(crate) release: String,
+    pub(crate) turns: usize,
+    pub(crate) actors: usize,
+    /// Where.
+    pub(crate) path: PathBuf,
+}
+
 /// A release for a service. It is an absolute path, or `NAME@VERSION`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -216,6 +239,9 @@ pub(crate) struct Deploy {
     pub(crate) memory: MemoryHandover,
     #[serde(default)]
     pub(crate) way: Rollout,
+    /// What it has to show over the turns that were recorded, before anything is switched.
+    #[serde(default)]
+    pub(crate) recorded: Option<RecordedGate>,
 }
 
 /// Releases by service.
@@ -280,6 +306,8 @@ pub(crate) struct Plan {
     pub(crate) strict: bool,
     #[serde(default)]
     pub(crate) way: Rollout,
+    #[serde(default)]
+    pub(crate) recorded: Option<RecordedGate>,
 }
 
 /// What the host says to a line.

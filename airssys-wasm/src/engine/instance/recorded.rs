@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Instance, Ran};
+use super::{Answered, Instance, Ran};
 use crate::error::Crash;
 use crate::message::Envelope;
-use crate::turn::{Tape, What};
+use crate::turn::{Recording, Tape, What};
 
 impl Instance {
     /// A step begins. Where nothing is recorded this is one look at a pointer.
@@ -46,7 +46,23 @@ impl Instance {
 
     /// This came of it, and is not committed.
     #[inline]
-    pub(crate) fn recorded_message<T>(&mut self, ran: &Ran<T>) {
+    pub(crate) fn recorded_message(&mut self, ran: &Ran<Answered>) {
+        if let Some(tape) = &mut self.tape {
+            let answer = match ran {
+                Ran::Done(Answered { body, commits }) => Some(Ok((body.clone(), *commits))),
+                Ran::Fault(fault) => Some(Err(fault.clone())),
+                Ran::Crashed(_) => None,
+            };
+            if let Some(answer) = answer {
+                tape.answered(&self.store.data().turn, answer);
+            }
+        }
         self.recorded(ran);
+    }
+
+    /// What its recorder has, between two turns; none where it has none.
+    pub(crate) fn recording(&self) -> Option<Recording> {
+        let tape = self.tape.as_ref()?;
+        Some(tape.copy(&self.store.data().turn.identity))
     }
 }
