@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use airssys_tests::{Mesh, code_cache, guest, keeping, log};
 use airssys_wasm::Runtime;
-use airssys_wasm::command::{Capsule, CapsuleError, ReplayError, Replayed, capsules, release_of, replay};
+use airssys_wasm::command::{Capsule, CapsuleError, Repeats, ReplayError, Replayed, capsules, release_of, replay};
 use airssys_wasm::registry::Digest;
 use prober_protocol::{Command, Trap};
 use serde_json::{Value, json};
@@ -179,6 +179,32 @@ async fn of_many_turns_the_last_ones_are_kept_and_that_is_told() {
     let release = release_of(&capsule, &data(&mesh), None).unwrap();
     let replayed = replay(&capsule, release, Some(code_cache())).await.unwrap();
     same("with what is left", &capsule, &replayed);
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_that_comes_again_is_one_capsule_and_is_counted() {
+    let mesh = start(PATIENT).await;
+    let crash = |what| Command::Do(vec![Command::Echo(json!(what)), Command::Trap(Trap::DivideByZero)]);
+    for what in ["one", "other", "one", "one", "other"] {
+        mesh.ask("victim", &crash(what)).await.unwrap_err();
+        // Another way there makes no other crash.
+        mesh.ok("victim", &busy(1)).await;
+    }
+    let counted = |mesh: &Mesh| {
+        let all = capsules(&data(mesh)).unwrap();
+        let mut counts: Vec<u64> =
+            all.iter().map(|path| Repeats::of(path).map_or(0, |repeats| repeats.count)).collect();
+        counts.sort_unstable();
+        counts
+    };
+    mesh.until("all are counted", |mesh| counted(mesh) == [2, 3]).await;
+    let path = capsules(&data(&mesh)).unwrap().remove(0);
+    let Repeats { first, last, .. } = Repeats::of(&path).unwrap();
+    assert!(first < last, "{first} {last}");
+    let capsule = Capsule::read(&path).unwrap();
+    assert_eq!(capsule.at, first, "it is the first one");
+    same("the first", &capsule, &replayed(&capsule, &data(&mesh)).await);
     mesh.stop().await;
 }
 

@@ -4,16 +4,21 @@
 //! DATA/capsules/TIME-SERVICE-NUMBER.capsule    a line that says what it is and its SHA-256, then JSON
 //! ```
 //!
+//! One crash that comes again and again has one file, which is the first one's, and is counted.
+//!
 //! It refuses to read what is not as it was written. Whoever leaves one never waits: it is made and written by a thread
 //! of the host's own, and where too many wait for that, it is left out, which is told.
 //!
 //! Invariant: a file is there as a whole or not at all, and there are no more than [`MOST`] of them, of no more than
 //! [`MOST_BYTES`] together; the oldest ones go.
 
+mod folder;
+mod repeats;
+
 use std::fmt;
 use std::fs;
 use std::future::Future;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -23,17 +28,19 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
+pub use self::repeats::Repeats;
+
+use self::folder::{ENDING, UNFINISHED, files};
+use self::repeats::Known;
 use crate::hex;
 use crate::hint::{Coded, Hint};
 
 /// Where they are in the data folder.
 const FOLDER: &str = "capsules";
-/// What their names end with.
-const ENDING: &str = ".capsule";
 /// What they begin with; the number is that of the format.
 const BEGINS: &str = "airssys capsule 1 ";
-/// What the names begin with of those that are not whole yet.
-const UNFINISHED: &str = ".unfinished-";
+/// What a recording begins with.
+const BEGINS_RECORDING: &str = "airssys recording 1 ";
 /// How many there are at most.
 const MOST: usize = 100;
 /// What they have together at most, in bytes; one that is larger is there alone.
@@ -69,6 +76,8 @@ pub enum CapsuleError {
     Other {
         /// The file.
         path: PathBuf,
+        /// What it was to be: a capsule, or a recording.
+        what: &'static str,
     },
     /// It is not as it was written.
     #[error("{} is damaged: its content has the SHA-256 {found}, and it says {said}", .path.display())]
@@ -76,8 +85,6 @@ pub enum CapsuleError {
         /// The file.
         path: PathBuf,
         /// What it says itself.
-        /// What it was to be: a capsule, or a recording.
-        what: &'static str,
         said: String,
         /// What its content has.
         found: String,
@@ -137,13 +144,6 @@ fn head(begins: &str, content: &[u8]) -> String {
 ///
 /// [`CapsuleError`].
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CapsuleError> {
-    let at = || path.to_owned();
-    let mut bytes = fs::read(path).map_err(|source| CapsuleError::Read { path: at(), source })?;
-    let end = bytes.iter().take(begins.len() + 65).position(|byte| *byte == b'\n');
-    let Some(end) = end.filter(|_| bytes.starts_with(begins.as_bytes())) else {
-        return Err(CapsuleError::Other { path: at(), what });
-    };
-    let content = bytes.split_off(end + 1);
     read_sealed(path, BEGINS, "capsule")
 }
 
@@ -157,6 +157,13 @@ pub(crate) fn read_recording(path: &Path) -> Result<Vec<u8>, CapsuleError> {
 }
 
 fn read_sealed(path: &Path, begins: &str, what: &'static str) -> Result<Vec<u8>, CapsuleError> {
+    let at = || path.to_owned();
+    let mut bytes = fs::read(path).map_err(|source| CapsuleError::Read { path: at(), source })?;
+    let end = bytes.iter().take(begins.len() + 65).position(|byte| *byte == b'\n');
+    let Some(end) = end.filter(|_| bytes.starts_with(begins.as_bytes())) else {
+        return Err(CapsuleError::Other { path: at(), what });
+    };
+    let content = bytes.split_off(end + 1);
     let (said, found) = (bytes, head(begins, &content));
     if said == found.as_bytes() {
         return Ok(content);
@@ -183,23 +190,6 @@ pub fn capsules(data: &Path) -> Result<Vec<PathBuf>, CapsuleError> {
     files(&folder).map_err(|source| CapsuleError::Read { path: folder, source })
 }
 
-fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(ENDING)) {
-            files.push(path);
-        }
-    }
-    // Their names begin with the time.
-    files.sort_unstable();
-    Ok(files)
-}
-
 type Told = Pin<Box<dyn Future<Output = String> + Send>>;
 
 /// Where the capsules of a host go.
@@ -209,6 +199,8 @@ pub(crate) struct Shelf {
     tree: OnceLock<Box<dyn Fn() -> Told + Send + Sync>>,
     waiting: AtomicUsize,
     next: AtomicU64,
+    /// Held by threads that wait for the disk only.
+    known: Mutex<Known>,
 }
 
 impl fmt::Debug for Shelf {
@@ -226,7 +218,13 @@ impl Shelf {
                 let _next_time = fs::remove_file(entry.path());
             }
         }
-        Arc::new(Self { folder, tree: OnceLock::new(), waiting: AtomicUsize::new(0), next: AtomicU64::new(0) })
+        Arc::new(Self {
+            folder,
+            tree: OnceLock::new(),
+            waiting: AtomicUsize::new(0),
+            next: AtomicU64::new(0),
+            known: Mutex::default(),
+        })
     }
 
     /// Says how the tree is told.
@@ -234,11 +232,12 @@ impl Shelf {
         let _it_is_told_already = self.tree.set(Box::new(tell));
     }
 
-    /// Puts one there, of what is made of what the supervisors say. Never waits; to be called on a runtime.
+    /// Puts one there, of what is made of what the supervisors say, or counts it where there is one of a crash that is
+    /// the `same`. Never waits; to be called on a runtime.
     pub(crate) fn put(
         self: &Arc<Self>,
         service: &str,
-        at: SystemTime,
+        (at, same): (SystemTime, String),
         make: impl FnOnce(Option<String>) -> Result<Vec<u8>, String> + Send + 'static,
     ) {
         let more = |waiting| (waiting < MOST_WAITING).then_some(waiting + 1);
@@ -254,9 +253,25 @@ impl Shelf {
                 None => None,
             };
             let own = Arc::clone(&shelf);
-            let written = crate::blocking::spawn(move || own.write(&name, &make(tree)?)).await;
-            match written.unwrap_or_else(|panic| Err(panic.to_string())) {
-                Ok(path) => tracing::info!(target: "airssys::capsule", service, path = %path.display(), "written"),
+            let when = humantime::format_rfc3339_millis(at).to_string();
+            let written = crate::blocking::spawn(move || {
+                let mut known = own.known.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(path) = known.again(&own.folder, &same, &when) {
+                    return Ok((path, true));
+                }
+                let path = own.write(&name, &make(tree)?)?;
+                known
+                    .first(&own.folder, &same, &when, &path)
+                    .map_err(|error| format!("{}: {error}", path.display()))?;
+                Ok((path, false))
+            });
+            match written.await.unwrap_or_else(|panic| Err(panic.to_string())) {
+                Ok((path, true)) => {
+                    tracing::debug!(target: "airssys::capsule", service, path = %path.display(), "counted");
+                }
+                Ok((path, false)) => {
+                    tracing::info!(target: "airssys::capsule", service, path = %path.display(), "written")
+                }
                 Err(error) => tracing::warn!(target: "airssys::capsule", service, error, "not written"),
             }
             shelf.waiting.fetch_sub(1, Ordering::AcqRel);
@@ -294,6 +309,7 @@ impl Shelf {
             (count, bytes) = (count + 1, bytes.saturating_add(size));
             if count > 1 && (count > MOST || bytes > MOST_BYTES) {
                 fs::remove_file(path)?;
+                Known::forget(path);
             }
         }
         Ok(())

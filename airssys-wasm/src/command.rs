@@ -18,7 +18,7 @@ pub use crate::capability::asked::{CapabilityRequest, Granted};
 pub use crate::capability::kind::NoLine;
 pub use crate::capability::why::Why;
 pub use crate::capability::{Decision, Requests};
-pub use crate::capsules::{CapsuleError, capsules};
+pub use crate::capsules::{CapsuleError, Repeats, capsules};
 pub use crate::deploy::bad_choice::BadChoice;
 pub use crate::deploy::intent::Step;
 pub use crate::deploy::plan::{ChangedItem, Changes, MemoryFate, Party, Plan, PlanRefusal, Reach, Schemas, StateFate};

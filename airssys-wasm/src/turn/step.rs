@@ -10,20 +10,23 @@ use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::timer::TimerId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::host_call::{octets, optional_octets, shared};
 use super::told::Line;
 use crate::address::Address;
+use crate::error::Fault;
+use crate::hex;
 use crate::limits::OVERHEAD_BYTES;
 use crate::message::{Answer, Delivery, Down, DownReason, Envelope, Room};
 use crate::typed::FunctionType;
 
-/// What was done with an instance.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum What {
 /// The values of a state, by key.
 pub(crate) type Values = BTreeMap<Box<str>, Bytes>;
 
+/// What was done with an instance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum What {
     /// It was made.
     Made,
     Init,
@@ -135,6 +138,23 @@ impl Message {
         Some((envelope, Duration::from_millis(self.left_ms)))
     }
 
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What it says, in short: its function, and the SHA-256 of its body.
+    pub(super) fn sum(&self) -> String {
+        let function = self.function.as_ref().map(|function| function.path()).unwrap_or_default();
+        format!("{function} {}", hex::encode(&Sha256::digest(&self.body)))
+    }
+
+    /// Whether another instance can be handed it: it is no notice, which has a place of its own, it has no handles, and
+    /// this is all of it.
+    pub(crate) fn can_be_shown(&self) -> bool {
+        let is_plain = |function: &Arc<FunctionType>| !function.mentions_handles();
+        self.is_whole && !matches!(self.way, Way::Down { .. }) && self.function.as_ref().is_none_or(is_plain)
+    }
+
     fn told(&self) -> String {
         let way = match &self.way {
             Way::Send => "send",
@@ -207,6 +227,9 @@ pub(crate) struct Step {
     pub(crate) lines: Vec<Line>,
     /// Whether it asked more.
     pub(crate) is_cut: bool,
+    /// What came of it, where it is a turn over a message that did not crash.
+    #[serde(default)]
+    pub(crate) end: Option<End>,
     #[serde(skip)]
     pub(super) bytes: usize,
 }
@@ -219,9 +242,6 @@ impl Step {
         format!("{}: {} {calls} of the host{more}", self.what.told(), self.lines.len())
     }
 }
-    /// What came of it, where it is a turn over a message that did not crash.
-    #[serde(default)]
-    pub(crate) end: Option<End>,
 
 /// What came of a turn over a message.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

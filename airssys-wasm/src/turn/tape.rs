@@ -13,16 +13,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 use super::capsule::Capsule;
 use super::host_call::octets;
-use super::script::{Recorded, Script, Writing};
 use super::recording::{Recording, Reel};
+use super::script::{Recorded, Script, Writing};
 use super::step::{End, Step, Values, What, Write};
 use super::told::{Frame, Line};
 use super::{Identity, Turn};
 use crate::capsules::Shelf;
-use crate::error::Crash;
+use crate::error::{Crash, Fault};
+use crate::hex;
 use crate::hint::Coded;
 use crate::schema::{Schema, Words};
 use crate::settings::{self, Run};
@@ -43,13 +45,13 @@ pub(crate) struct Tape {
     lost: u64,
     /// What is under way.
     open: Option<What>,
-}
-
     /// What came of it, where that is known already.
     end: Option<End>,
     /// What the last turn was written down with, for the next one; and the room of the oldest, which went.
     spare: Option<Box<Script>>,
     room: Vec<Line>,
+}
+
 impl Tape {
     /// For an instance of this release that is about to be made; none where nothing is recorded.
     pub(crate) fn begin(identity: &Identity, sha256: &str) -> Option<Box<Self>> {
@@ -63,11 +65,11 @@ impl Tape {
             bytes: 0,
             lost: 0,
             open: None,
-        }))
-    }
             end: None,
             spare: None,
             room: Vec::new(),
+        }))
+    }
 
     /// Another instance comes in the place of the one before: a program has one for each message. What is under way
     /// goes on after it was made; this is to be given to [`Tape::made_anew`] then.
@@ -212,11 +214,23 @@ impl Tape {
         let (identity, state) = (Arc::clone(&turn.identity), turn.state.as_ref().map(|state| state.copy()));
         let key = turn.key.as_deref().map(str::to_owned);
         let service = identity.address().service().to_owned();
+        let same = self.same(&step, &crash, &frames);
         let left = Left { at, identity, key, state, crash, frames };
-        shelf.put(&service, at, move |tree| {
+        shelf.put(&service, (at, same), move |tree| {
             self.turns.push_back(step);
             self.capsule(left, tree).written().map_err(|error| error.to_string())
         });
+    }
+
+    /// What is the same where a crash comes again: the release, the function that ran, the crash and the message.
+    fn same(&self, step: &Step, crash: &Crash, frames: &[Frame]) -> String {
+        let frame = frames.first().map(ToString::to_string).unwrap_or_default();
+        let over = match &step.what {
+            What::Message(message) => message.sum(),
+            what => what.told(),
+        };
+        let all = [&*self.sha256, crash.code(), &crash.to_string(), &frame, &over].join("\n");
+        hex::encode(&Sha256::digest(all.as_bytes()))
     }
 
     fn capsule(self, left: Left, tree: Option<String>) -> Capsule {
@@ -239,6 +253,7 @@ impl Tape {
             description: description.as_deref().map(str::to_owned),
             code: crash.code().to_owned(),
             text: crash.to_string(),
+            schema: terms.schema,
             frames,
             has_bodies: rules.bodies,
             state: state.filter(|_| rules.bodies),
@@ -253,7 +268,10 @@ impl Tape {
             crash,
         }
     }
-            schema: terms.schema,
+}
+
+fn run_word(run: Run) -> String {
+    Run::ALL.iter().find(|(_, of)| *of == run).map_or("", |(word, _)| word).to_owned()
 }
 
 /// What is left of an instance beside its tape.
@@ -270,7 +288,3 @@ struct Left {
 fn is_none_of_its_own(crash: &Crash) -> bool {
     matches!(crash, Crash::CutOff { .. } | Crash::NoInstance { .. } | Crash::Exit { status: 0 })
 }
-fn run_word(run: Run) -> String {
-    Run::ALL.iter().find(|(_, of)| *of == run).map_or("", |(word, _)| word).to_owned()
-}
-
