@@ -30,6 +30,7 @@ mod log;
 mod many;
 mod measure;
 mod memory;
+mod recording;
 mod relay;
 mod report;
 mod seeded;
@@ -147,6 +148,8 @@ const GROUPS: &[Group] = &[
     Group { name: "log", measure: |bench| Box::pin(log::rows(bench)) },
     Group { name: "layer", measure: |bench| Box::pin(layers::component(bench)) },
     Group { name: "layers", measure: |bench| Box::pin(layers::built_in(bench)) },
+    Group { name: "recording", measure: |bench| Box::pin(recording::rows(bench)) },
+    Group { name: "replay", measure: |bench| Box::pin(recording::replays(bench)) },
     Group { name: "durable", measure: |bench| Box::pin(durable::rows(bench)) },
     Group { name: "memory/async", measure: |bench| Box::pin(memory::rows(bench, Lane::Async)) },
     Group { name: "memory/sync", measure: |bench| Box::pin(memory::rows(bench, Lane::Sync)) },
