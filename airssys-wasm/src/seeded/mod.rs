@@ -416,7 +416,12 @@ impl Seeded {
         let mut state = self.lock();
         state.trace.note(self.elapsed(), format_args!("over {actor} #{id} {outcome} after {instructions}"));
         if happens {
-            state.computed.insert(service(actor).into(), instructions);
+            match state.computed.get_mut(service(actor)) {
+                Some(known) => *known = instructions,
+                None => {
+                    state.computed.insert(service(actor).into(), instructions);
+                }
+            }
             if !state.handled.insert(id) {
                 broken.push(format!("message {id} was handled twice, the second time by {actor}"));
             }

@@ -1,6 +1,6 @@
 //! What was done in a run, a line a step: always as a digest, and as text where somebody wants it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -9,10 +9,14 @@ use crate::hex;
 
 /// The most lines that are kept as text. The digest is of all.
 const MOST_LINES: usize = 1_000_000;
+/// How many bytes go into the digest at a time: a line each would cost it more than the lines do.
+const AT_A_TIME: usize = 4 << 10;
 
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     digest: Sha256,
+    /// What is not in the digest yet.
+    pending: String,
     steps: u64,
     /// None where nobody wants to read it.
     lines: Option<Vec<String>>,
@@ -25,16 +29,21 @@ impl Trace {
 
     /// Writes a step down, which was taken at this time of the run.
     pub(super) fn note(&mut self, at: Duration, what: fmt::Arguments<'_>) {
-        let line = format!("{}.{:06} {what}\n", at.as_secs(), at.subsec_micros());
-        self.digest.update(&line);
+        let begins = self.pending.len();
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.pending, "{}.{:06} {what}", at.as_secs(), at.subsec_micros());
         self.steps += 1;
         if let Some(lines) = self.lines.as_mut().filter(|lines| lines.len() < MOST_LINES) {
-            lines.push(line.trim_end().to_owned());
+            lines.push(self.pending.get(begins..).unwrap_or_default().trim_end().to_owned());
+        }
+        if self.pending.len() >= AT_A_TIME {
+            self.digest.update(&self.pending);
+            self.pending.clear();
         }
     }
 
     pub(super) fn digest(&self) -> String {
-        hex::encode(&self.digest.clone().finalize())
+        hex::encode(&self.digest.clone().chain_update(&self.pending).finalize())
     }
 
     pub(super) fn steps(&self) -> u64 {
@@ -43,5 +52,29 @@ impl Trace {
 
     pub(super) fn lines(&self) -> Vec<String> {
         self.lines.clone().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sha2::{Digest, Sha256};
+
+    use super::{Trace, hex};
+
+    #[test]
+    fn the_digest_is_that_of_all_lines_whenever_it_is_asked_for() {
+        let (mut trace, mut all) = (Trace::default(), String::new());
+        trace.keep_text();
+        for step in 0..500_u64 {
+            trace.note(Duration::from_micros(step * 700_000), format_args!("step {step}"));
+            all += &format!("{}.{:06} step {step}\n", step * 7 / 10, step * 700_000 % 1_000_000);
+            if step % 50 == 0 {
+                assert_eq!(trace.digest(), hex::encode(&Sha256::digest(&all)), "{step}");
+            }
+        }
+        assert_eq!((trace.digest(), trace.steps()), (hex::encode(&Sha256::digest(&all)), 500));
+        assert_eq!(trace.lines(), all.lines().collect::<Vec<_>>());
     }
 }
