@@ -178,8 +178,8 @@ schema! {
     pub(crate) struct Recorder, written #[derive(Default, Copy)] WrittenRecorder {
         /// turns that are kept of an instance beside its start; the oldest ones go
         turns: Count<usize> => turns: usize = 64, in 1..=1_000_000, by Deployment;
-        /// what those may have together: messages, all that they asked of the host and were told, and what came of them.
-        /// Memory is taken when they come
+        /// what those may have together: messages, all that they asked of the host and were told, and what came of
+        /// them. Memory is taken when they come
         bytes: Bytes => bytes: usize = 4 << 20, in 1 << 10..=HELD, by Deployment;
         /// whether a capsule has what was said: bodies, state, what was asked and told. Without it, it can be looked at
         /// and not replayed

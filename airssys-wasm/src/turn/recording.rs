@@ -27,6 +27,17 @@ use crate::state::KeptState;
 /// std::fs::write(&file, "no recording")?;
 /// let error = Recording::read(&file).unwrap_err();
 /// assert!(error.to_string().contains("is no recording"), "{error}");
+///
+/// fn tell(recording: &Recording) {
+///     println!("{} turns", recording.turns());
+///     for ((actor, turns), (_, kept, lost)) in recording.told().into_iter().zip(recording.actors()) {
+///         println!("{actor}: {kept} after {lost} that were lost: {turns:?}");
+///     }
+/// }
+///
+/// fn values_before(recording: &Recording, message: u64) -> usize {
+///     recording.state_at(message, true).map_or(0, |(_, state)| state.values.len())
+/// }
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
