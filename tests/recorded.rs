@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use airssys_tests::deploying::{Deploying, counter_with, quick};
+use airssys_tests::deploying::{Deploying, Load, counter_with, quick};
 use airssys_tests::{Mesh, PATIENCE, guest, heir};
 use airssys_wasm::deploy::{DeployError, DeployOptions, Deviation, Divergence, Progress, RecordedGate, RecordingError};
 use airssys_wasm::registry::Release;
@@ -154,6 +154,72 @@ async fn a_state_is_brought_over_before_the_turns_are_shown() {
     let deployed = mesh.runtime.deploy("counter", heir_of(&mesh, "good", "healthy", 1), gated(None, &answers)).await;
     assert_eq!(deployed.unwrap().ended().await, Progress::Live);
     assert_eq!(mesh.counted("doubled"), 14);
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_live_release_does_not_do_again_says_nothing() {
+    let mesh = Deploying::start_as(&counter_with("recorder = { turns = 4 }"), &heir("one", "healthy", 0)).await;
+    for number in 1..=7 {
+        mesh.ask("anna", number).await;
+    }
+    // It answers with what it has seen, and the turns in which it saw the first of that are lost.
+    let path = mesh.folder.path().join("two.wasm");
+    std::fs::write(&path, heir("one", "snapshot-fails", 0)).unwrap();
+    let release = || Release::find(&path).unwrap();
+    match mesh.runtime.deploy("counter", release(), gated(None, &[])).await {
+        Err(DeployError::Recording(RecordingError::NoneComparable { turns: 4, why, .. })) => {
+            assert!(why.contains("does not do it again"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Where nothing is lost it is known.
+    let mesh_of_all = Deploying::start_as(&counter_with("recorder = {}"), &heir("one", "healthy", 0)).await;
+    for number in 1..=7 {
+        mesh_of_all.ask("anna", number).await;
+    }
+    let deployed = mesh_of_all.runtime.deploy("counter", release(), gated(None, &[])).await;
+    assert_eq!(deployed.unwrap().ended().await, Progress::Live);
+    for mesh in [mesh, mesh_of_all] {
+        mesh.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_hangs_is_told_and_one_that_is_shown_turns_under_load_is_not_disturbed() {
+    let mesh = Deploying::start(&counter_with("recorder = { turns = 32 }")).await;
+    plain(&mesh, "", "anna", 1).await;
+    let told = refused(&mesh, "hangs", &[]).await;
+    assert!(told.kinds.is_empty() && told.what[0].contains("it crashes"), "{told}");
+
+    let load = Load::start(&mesh);
+    for number in 0..4 {
+        load.more(50).await;
+        let release = mesh.release(&format!("no-{number}"), "counts-twice");
+        match mesh.runtime.deploy("counter", release, gated(None, &[Deviation::Latency])).await {
+            Err(DeployError::Diverges(told)) => assert_eq!(told.kinds, [Deviation::State], "{told}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    load.end(&mesh).await;
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_that_was_forgotten_is_known_from_then_on() {
+    let mesh = Deploying::start(&counter_with("recorder = {}\nkeyed = {}")).await;
+    for number in 1..=3 {
+        plain(&mesh, "anna", "anna", number).await;
+        plain(&mesh, "bert", "bert", number).await;
+    }
+    mesh.runtime.forget("counter", Some("anna"), PATIENCE).await.unwrap();
+    plain(&mesh, "anna", "anna", 1).await;
+    let recording = mesh.runtime.recording("counter").await.unwrap();
+    let mut actors = recording.actors();
+    actors.sort();
+    assert_eq!(actors, [("counter/anna".to_owned(), 1, 0), ("counter/bert".to_owned(), 3, 0)]);
+    let deployed = mesh.runtime.deploy("counter", mesh.release("two", "healthy"), gated(None, &[])).await;
+    assert_eq!(deployed.unwrap().ended().await, Progress::Live);
     mesh.stop().await;
 }
 
