@@ -12,6 +12,7 @@ pub mod exit;
 pub mod link;
 pub mod mailbox;
 pub mod monitor;
+pub mod planted;
 pub mod pulse;
 pub mod supervisor;
 pub mod system;

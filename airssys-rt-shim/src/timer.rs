@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::planted;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -244,6 +245,11 @@ impl<T, O: Clone + Eq + Hash> Timers<T, O> {
             return None;
         }
         let load = table.armed.remove(&(due, id))?;
+        if planted::is_nth("timer-lost", 3) {
+            table.remove(id);
+            drop(table);
+            return self.pop_due();
+        }
         if let Some(set) = table.timers.get_mut(&id) {
             set.phase = Phase::Queued;
         }

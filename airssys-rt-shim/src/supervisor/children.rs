@@ -55,6 +55,11 @@ pub(crate) enum Status {
 }
 
 impl Status {
+    /// Whether it is down or on its way there: OTP would have waited for that before it heard of anybody else.
+    fn is_out(self) -> bool {
+        matches!(self, Self::Down | Self::Stopping(_))
+    }
+
     /// Whether an incarnation was spawned whose end was not seen.
     pub(crate) fn is_live(self) -> bool {
         matches!(self, Self::Starting(_) | Self::StartTimedOut(..) | Self::Running | Self::Stopping(_))
@@ -95,7 +100,7 @@ pub(crate) struct Children {
     next_key: u64,
     next_position: u64,
     live: usize,
-    /// Significant children that are not down.
+    /// Significant children that are not [out](Status::is_out).
     significant: usize,
 }
 
@@ -130,7 +135,7 @@ impl Children {
         let Some(child) = self.by_key.get_mut(&key) else {
             return;
         };
-        if child.status != Status::Down {
+        if !child.status.is_out() {
             self.significant = self.significant + usize::from(spec.significant) - usize::from(child.spec.significant);
         }
         child.spec = spec;
@@ -199,7 +204,7 @@ impl Children {
         }
         self.live = self.live + usize::from(status.is_live()) - usize::from(old.is_live());
         if child.spec.significant {
-            let up = |status| usize::from(status != Status::Down);
+            let up = |status: Status| usize::from(!status.is_out());
             self.significant = self.significant + up(status) - up(old);
         }
     }

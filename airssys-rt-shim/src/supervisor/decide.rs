@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::child::{ChildId, ChildKind, ChildSpec, Restart, StartChild, StopReason};
 use crate::exit::ExitReason;
+use crate::planted;
 use crate::supervisor::children::{Children, For, Status, Stop};
 use crate::supervisor::error::{ChildError, StartError};
 pub use crate::supervisor::event::{Action, ChildFacts, ChildStatus, Command, Event, KillReason, Outcome};
@@ -268,6 +269,7 @@ impl State {
             }
             Status::Stopping(_) => self.stopped(key, now),
             Status::Running => match self.phase {
+                Phase::Idle if planted::is_nth("exit-not-seen", 2) => {}
                 Phase::Idle => self.exited(key, &reason, now),
                 Phase::Ending { .. } => {
                     self.children.set_status(key, Status::Down);
@@ -298,8 +300,8 @@ impl State {
         }
         let again = match child.spec.restart {
             Restart::Permanent => true,
-            Restart::Transient => !reason.is_normal(),
-            Restart::Temporary => false,
+            Restart::Transient => !reason.is_normal() || planted::is("transient-after-normal-exit"),
+            Restart::Temporary => planted::is("temporary-again"),
         };
         let significant = child.spec.significant;
         if again {
@@ -365,6 +367,7 @@ impl State {
             return;
         };
         let delay = backoff.map_or(Duration::ZERO, |backoff| backoff.delay(child.failures));
+        let delay = if planted::is("no-back-off") { Duration::ZERO } else { delay };
         let delay = aside.map_or(delay, |aside| delay.max(aside));
         child.failures = child.failures.saturating_add(1);
         child.is_aside = aside.is_some();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::child::StopReason;
+use crate::planted;
 use crate::supervisor::children::{For, Status, Stop};
 use crate::supervisor::decide::{Action, Deferred, KillReason, Outcome, Phase, State};
 use crate::supervisor::error::ChildError;
@@ -96,6 +97,7 @@ impl State {
                 return true;
             };
             let next = match done {
+                None if planted::is("stopped-in-start-order") => self.children.first_in(Position::FIRST..),
                 None => self.children.last_in(Position::FIRST..),
                 Some(position) => self.children.last_in(Position::FIRST..position),
             };

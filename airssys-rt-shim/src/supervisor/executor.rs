@@ -151,7 +151,10 @@ impl Executor {
     async fn hear(&mut self, message: Msg, myself: &ActorRef<SupervisorMsg>) {
         if let Some(event) = self.event(message) {
             let now = self.now();
-            let actions = decide(&mut self.state, event, now);
+            let actions = match self.up.record().judge() {
+                None => decide(&mut self.state, event, now),
+                Some(judge) => judge.decide(self.up.path(), &mut self.state, event, now),
+            };
             self.carry_out(actions, myself).await;
             self.set_alarm(myself);
         }

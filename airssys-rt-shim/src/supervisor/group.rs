@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::child::StopReason;
 use crate::exit::ExitReason;
+use crate::planted;
 use crate::supervisor::children::{For, Status};
 use crate::supervisor::decide::{Action, Deferred, Outcome, Phase, State};
 use crate::supervisor::error::StartError;
@@ -28,6 +29,10 @@ impl State {
     /// Where those begin whom the strategy concerns when this one ends.
     pub(crate) fn first_of_group(&self, cause: ChildKey) -> Position {
         match self.strategy {
+            Strategy::RestForOne if planted::is("rest-for-one-and-one-before") => {
+                let before = self.children.last_in(Position::FIRST..self.children.position(cause));
+                before.map_or(Position::FIRST, |(position, _)| position)
+            }
             Strategy::RestForOne => self.children.position(cause),
             _ => Position::FIRST,
         }
@@ -45,6 +50,9 @@ impl State {
             };
             let Some((position, key)) = next else { break };
             below = Some(position);
+            if planted::is_nth("one-for-all-forgets-one", 1) {
+                continue;
+            }
             if self.children.status(key).is_live() {
                 self.phase = Phase::StoppingGroup { first, cause, delay, at: Some((position, key)) };
                 let comes_back = !self.children.is_temporary(key);

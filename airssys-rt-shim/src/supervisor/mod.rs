@@ -19,6 +19,7 @@ mod child_context;
 mod children;
 mod command;
 pub mod decide;
+mod deed;
 mod ending;
 mod error;
 mod event;
@@ -26,11 +27,14 @@ mod executor;
 mod group;
 mod handle;
 mod info;
+mod judge;
 pub(crate) mod key;
 mod live_actors;
 mod message;
+pub mod model;
 mod news;
 mod record;
+mod replay;
 mod report;
 mod spec;
 mod start;
@@ -51,6 +55,7 @@ pub use self::{
     error::{ChildError, StartError},
     handle::{Standing, SupervisorHandle},
     info::{ChildInfo, Counts},
+    judge::Judge,
     news::{Listener, Named, News},
     spec::{AutoShutdown, Backoff, Beyond, SpecError, Strategy, SupervisorSpec},
     start::SupervisorStart,

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::supervisor::judge::Judge;
 use crate::supervisor::key::ChildId;
 use crate::supervisor::news::{Listener, News};
 
@@ -30,6 +31,11 @@ impl ShutdownRecord {
         if let Some(listener) = &self.listener {
             listener.tell(news);
         }
+    }
+
+    /// Before whose eyes supervisors decide; mostly nobody's.
+    pub(crate) fn judge(&self) -> Option<&Judge> {
+        self.listener.as_ref()?.judge()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Killed>> {

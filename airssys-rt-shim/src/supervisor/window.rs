@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::planted;
+
 /// The restarts that are not older than the period. It never holds more than the intensity plus one.
 #[derive(Debug, Clone)]
 pub(crate) struct Window {
@@ -23,6 +25,11 @@ impl Window {
         *self = Self { restarts, ..Self::new(intensity, period) };
     }
 
+    /// How many restarts it bears, and in how long.
+    pub(crate) fn bounds(&self) -> (u32, Duration) {
+        (u32::try_from(self.intensity).unwrap_or(u32::MAX), self.period)
+    }
+
     /// Another one with the same bounds, in which nothing is counted yet.
     pub(crate) fn fresh(&self) -> Self {
         Self { restarts: VecDeque::new(), ..*self }
@@ -31,10 +38,12 @@ impl Window {
     /// Counts a restart; false when that is one too many.
     pub(crate) fn add(&mut self, now: Duration) -> bool {
         // A restart exactly one period ago still counts, as in OTP.
-        while self.restarts.front().is_some_and(|&then| now.saturating_sub(then) > self.period) {
+        while !planted::is("window-never-forgets")
+            && self.restarts.front().is_some_and(|&then| now.saturating_sub(then) > self.period)
+        {
             self.restarts.pop_front();
         }
         self.restarts.push_back(now);
-        self.restarts.len() <= self.intensity
+        self.restarts.len() <= self.intensity + usize::from(planted::is("one-restart-too-many"))
     }
 }

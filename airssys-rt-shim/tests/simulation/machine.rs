@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use airssys_rt_shim::child::{ChildKind, ChildSpec, StartChild, Starting, StopReason};
 use airssys_rt_shim::exit::ExitReason;
-use airssys_rt_shim::supervisor::decide::{self, Action, ChildKey, Event, Generation, Outcome, ReplyId, State, decide};
-use airssys_rt_shim::supervisor::{Beyond, ChildContext, ChildError, ChildStatus, Strategy, SupervisorSpec};
+use airssys_rt_shim::supervisor::decide::{self, Action, ChildKey, Event, Generation, Outcome, ReplyId, State};
+use airssys_rt_shim::supervisor::{Beyond, ChildContext, ChildError, ChildStatus, Judge, Strategy, SupervisorSpec};
 
 use crate::plan::{self, Ending, Init, Kind, OnStop, START_TIMEOUT};
 use crate::{Command, Line, Seen};
+
+/// The clock jumps over what rings meanwhile.
+const LATE: Duration = Duration::from_secs(3600);
 
 /// Is never started: the machine starts nothing for real.
 struct Simulated;
@@ -51,6 +54,7 @@ pub(crate) struct Machine {
     ending: bool,
     pub(crate) now: Duration,
     pub(crate) trace: Vec<Line>,
+    pub(crate) judge: Judge,
 }
 
 fn child_spec(name: &str, plan: &plan::Child) -> ChildSpec {
@@ -100,6 +104,7 @@ impl Machine {
             ending: false,
             now: Duration::ZERO,
             trace: Vec::new(),
+            judge: Judge::with_late_timers(LATE),
         };
         machine.begin(root, plan);
         machine
@@ -184,7 +189,7 @@ impl Machine {
             }
             return;
         };
-        let actions = decide(&mut supervisor.state, event, now);
+        let actions = self.judge.decide(name, &mut supervisor.state, event, now);
         for action in actions {
             assert!(self.supervisors.contains_key(name), "{name} goes on after its exit: {action:?}");
             self.carry_out(name, action);

@@ -6,18 +6,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, missing_docs, reason = "tests")]
 
 mod machine;
-mod model;
 mod plan;
+mod world;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-use airssys_rt_shim::supervisor::{ChildStatus, Strategy as Restarts};
+use airssys_rt_shim::supervisor::{ChildStatus, Strategy as Restarts, model};
 use machine::Machine;
-use model::World;
 use plan::{Batch, Ending, Happening, Init, Kind};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestRng, TestRunner};
+use world::Simulated;
 
 /// Something that a supervisor did.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,10 +33,6 @@ impl Line {
 
     fn reply(id: u64, answer: &'static str) -> Self {
         Self { word: answer, name: format!("#{id}") }
-    }
-
-    fn word(&self) -> &'static str {
-        self.word
     }
 }
 
@@ -178,8 +174,9 @@ fn timeless(trace: &[Line]) -> Vec<&Line> {
 
 /// Runs both, side by side, and compares what they did after each batch.
 fn compare(plan: &plan::Supervisor, batches: &[Batch]) {
-    let mut world = World::default();
-    let mut model = model::Supervisor::new("root".to_owned(), plan.clone());
+    let mut world = Simulated::default();
+    let flags = world.modelled("root", plan);
+    let mut model = model::Supervisor::new("root".to_owned(), flags);
     let mut machine = Machine::new("root", plan);
     let mut over = model.init(&mut world).is_err();
     machine.run();
@@ -191,7 +188,7 @@ fn compare(plan: &plan::Supervisor, batches: &[Batch]) {
             return;
         }
         let mut seen = Seen::default();
-        model.seen(&mut seen);
+        model.seen(&mut seen.supervisors, &mut seen.children);
         assert_eq!(machine.seen(), seen);
         world.now += batch.pause;
         machine.now += batch.pause;
@@ -199,11 +196,11 @@ fn compare(plan: &plan::Supervisor, batches: &[Batch]) {
         for happening in &batch.happenings {
             match chooser.choose(happening) {
                 Some(Chosen::Exit { supervisor, child, ending }) => {
-                    model.exit(&supervisor, &child, ending);
+                    model.exit(&supervisor, &child, ending.is_normal());
                     machine.end_by_itself(&child, ending);
                 }
                 Some(Chosen::Ask { supervisor, id, command }) => {
-                    model.ask(&supervisor, id, command.clone());
+                    model.ask(&supervisor, id, world.command(command.clone()));
                     machine.ask(&supervisor, id, command);
                 }
                 None => {}
@@ -213,12 +210,13 @@ fn compare(plan: &plan::Supervisor, batches: &[Batch]) {
         machine.run();
     }
     if !over {
-        model.shut_down(&mut world);
+        model.shut_down("stop", &mut world);
         machine.shut_down();
         machine.run();
     }
     assert_eq!(timeless(&machine.trace), timeless(&world.trace));
     assert!(machine.has_ended());
+    assert_eq!(machine.judge.settle(), Vec::<String>::new());
 }
 
 #[test]
@@ -290,5 +288,6 @@ fn in_any_order_of_events_it_keeps_its_invariants_and_ends() {
         }
         machine.run();
         assert!(machine.has_ended());
+        assert_eq!(machine.judge.settle(), Vec::<String>::new());
     });
 }

@@ -36,6 +36,12 @@ pub(crate) enum Ending {
     Killed,
 }
 
+impl Ending {
+    pub(crate) fn is_normal(self) -> bool {
+        matches!(self, Self::Normal | Self::Shutdown)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Worker {
     /// Of the first incarnations; later ones come up.
