@@ -74,6 +74,7 @@ use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::exit::ExitReason;
 use airssys_rt_shim::link::Pid;
 use airssys_rt_shim::mailbox::InHand;
+use airssys_rt_shim::planted;
 use airssys_rt_shim::worker::{Behavior, Flow, WorkerStart};
 use bytes::Bytes;
 
@@ -345,6 +346,9 @@ impl ComponentActor {
     /// The message is done with: its turn happened.
     #[inline(always)]
     fn handled(&self, hand: Hand<'_>, answer: Answer) {
+        if planted::is_nth("handled-and-left-in-hand", 5) {
+            return;
+        }
         Metrics::count(&self.identity.service.metrics.handled);
         let envelope = hand.done();
         if let Delivery::Call(_) = envelope.delivery {

@@ -20,6 +20,11 @@ impl ComponentActor {
         let Some(seeded) = self.identity.mesh.seeded.clone() else { return Ok(None) };
         let said = seeded.turn(&turn_of(self.identity.address(), hand));
         said.wait().await;
+        let (queued, capacity) = (self.identity.mailbox.len(), self.identity.mailbox.capacity());
+        if queued > capacity {
+            let actor = self.identity.address();
+            seeded.breaks(format!("the mailbox of {actor} holds {queued} messages, and {capacity} at most"));
+        }
         let crash = match said.fault {
             // What is over before that instruction crashes afterwards.
             Some(InTurn::Crash(moment @ (Moment::Before | Moment::During))) => {

@@ -15,7 +15,11 @@ impl Events {
     /// Publishes what is told of a tree.
     pub(crate) fn listener(self: &Arc<Self>) -> Listener {
         let events = Arc::clone(self);
-        Listener::new(move |news| events.hear(news))
+        let listener = Listener::new(move |news| events.hear(news));
+        match self.seeded.get() {
+            None => listener,
+            Some(seeded) => listener.judged_by(seeded.judge()),
+        }
     }
 
     fn hear(&self, news: &News<'_>) {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use airssys_rt_shim::dead_letter::DeadLetters;
 use airssys_rt_shim::mailbox::NotSent;
+use airssys_rt_shim::planted;
 
 use super::place::Place;
 use super::{Mesh, Origin, Said, stopped};
@@ -34,6 +35,9 @@ impl Mesh {
         }
         tracing::debug!(target: "airssys::dead", id = envelope.id, to = %envelope.target, %reason, "dead letter");
         let delivery = std::mem::replace(&mut envelope.delivery, Delivery::Send);
+        if planted::is_nth("dead-letter-not-buried", 1) {
+            return;
+        }
         // The letter first: who is told that it is dead finds it.
         self.die(envelope, delivery.name(), reason.clone());
         match delivery {

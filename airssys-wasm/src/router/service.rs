@@ -130,6 +130,11 @@ pub(crate) struct ServiceShape<'a> {
 }
 
 impl Service {
+    /// Whether an actor of it can handle a message now.
+    pub(crate) fn is_up(&self) -> bool {
+        self.common.up.load(Ordering::Relaxed) > 0
+    }
+
     /// A service with its mailboxes, and what its controller is asked for, where its actors come and go.
     pub(crate) fn new(of: ServiceShape<'_>, waits: &Arc<Waits>) -> (Self, Option<Asks>) {
         let ServiceShape { address, multiplicity, shape, limits, durable } = of;

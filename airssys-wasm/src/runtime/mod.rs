@@ -162,6 +162,11 @@ impl Runtime {
         self.hosted.services()
     }
 
+    /// Whether an actor of this service can handle a message now.
+    pub(crate) fn is_up(&self, service: &str) -> bool {
+        self.hosted.is_up(service)
+    }
+
     /// Where it takes requests of HTTP: all listeners that are open.
     ///
     /// # Example

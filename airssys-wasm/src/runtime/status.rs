@@ -178,6 +178,11 @@ impl Hosted {
         self.actual.journal().map(|journal| (journal.budget().bytes(), journal.budget().most()))
     }
 
+    /// Whether an actor of this service can handle a message now.
+    pub(crate) fn is_up(&self, service: &str) -> bool {
+        self.actual.mesh.service(service).is_some_and(|service| service.is_up())
+    }
+
     /// See [`crate::Runtime::is_quiet`].
     pub(crate) fn is_quiet(&self) -> bool {
         let services = self.actual.mesh.services();

@@ -8,8 +8,8 @@
 //! guests themselves run as ever, but that what they compute is counted in instructions and not in time.
 //!
 //! What is done is written down as a [trace](Report): where two runs have the same digest, all of it came in the same
-//! order. It refuses to judge what it sees beyond what holds for each mesh: that no message is handled twice, and that
-//! one sender's messages to one actor are handled in order.
+//! order. It refuses to judge what it sees beyond what holds for each mesh: that no message is handled twice, that one
+//! sender's messages to one actor are handled in order, and that supervisors do what OTP's would.
 //!
 //! A host that is not seeded has none of this: it looks at no clock, draws nothing and writes nothing down for it.
 
@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io, panic, thread};
 
+use airssys_rt_shim::planted;
+use airssys_rt_shim::supervisor::Judge;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
@@ -80,6 +82,10 @@ struct Inner {
     seed: u64,
     time: Mutex<Time>,
     state: Mutex<State>,
+    /// Who compares what supervisors do with what OTP's would.
+    judge: Judge,
+    /// The bug that a test has planted in it.
+    planted: Option<&'static str>,
 }
 
 /// What has passed in the runs before, and when the one began that goes on.
@@ -224,7 +230,8 @@ impl Seeded {
             buried: HashMap::new(),
             broken: Vec::new(),
         };
-        Self(Arc::new(Inner { seed, time: Mutex::default(), state: Mutex::new(state) }))
+        let (time, judge, planted) = (Mutex::default(), Judge::default(), planted::planted());
+        Self(Arc::new(Inner { seed, time, state: Mutex::new(state), judge, planted }))
     }
 
     /// Keeps the steps as text as well, from now on.
@@ -272,10 +279,12 @@ impl Seeded {
             let thread = thread::Builder::new().name("airssys-seeded".to_owned()).stack_size(STACK);
             let running = thread.spawn_scoped(threads, || {
                 blocking::in_place();
+                planted::plant(self.0.planted);
                 let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
                 Ok(runtime.block_on(async {
                     self.time().began = Some(Instant::now());
                     let done = run().await;
+                    self.0.judge.settle().into_iter().for_each(|what| self.breaks(what));
                     let mut time = self.time();
                     let passed = time.began.take().as_ref().map(Instant::elapsed).unwrap_or_default();
                     time.before += passed;
@@ -322,6 +331,11 @@ impl Seeded {
         state.handled.clear();
         state.last.clear();
         state.buried.clear();
+    }
+
+    /// Before whose eyes supervisors decide.
+    pub(crate) fn judge(&self) -> &Judge {
+        &self.0.judge
     }
 
     /// A number for what else is drawn: what retries are spread by, and handles.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::file::{Check, Message, Plan, Said, Wanted, Workload};
 use super::{TrialError, Tried};
@@ -20,6 +20,8 @@ use crate::seeded::{FaultKind, Seeded};
 use crate::settings::Keeping;
 use crate::topology::Topology;
 
+/// Longer than a turn, and than a back-off.
+const LONGEST: Duration = Duration::from_secs(120);
 /// How long the answer to a check is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -109,6 +111,7 @@ pub(super) fn run(
             }
         }
         account(&runtime, &seeded);
+        rest(&runtime, &seeded).await;
         runtime.shutdown().await;
         Ok::<_, TrialError>(part)
     });
@@ -171,7 +174,15 @@ async fn ask(messages: &[Planned], runtime: &Arc<Runtime>, seeded: &Seeded, part
         under_way.spawn(async move {
             sleep_until(at).await;
             let answer = match seeded.message(&message.service, FaultKind::Drop) {
-                false => say(&message, &runtime, patience).await,
+                false => match timeout(patience + PATIENCE, say(&message, &runtime, patience)).await {
+                    Ok(answer) => answer,
+                    Err(_elapsed) => {
+                        let what =
+                            format!("client {} {}: neither answer nor error", message.service, message.said.text());
+                        seeded.breaks(format!("{what} within {:?}", patience + PATIENCE));
+                        Err("nothing: no answer, and no error".to_owned())
+                    }
+                },
                 true => {
                     sleep(patience).await;
                     Err("nothing: it got lost on its way".to_owned())
@@ -238,6 +249,25 @@ async fn hold(check: &Check, runtime: &Runtime, seeded: &Seeded) -> Result<(), S
             }
             Err(format!("check: {} is {found}, and {} is {theirs}", asked(&check.asked), asked(other)))
         }
+    }
+}
+
+/// What waits at a service that runs is handled some time.
+async fn rest(runtime: &Runtime, seeded: &Seeded) {
+    let waits = |status: &ServiceStatus| {
+        let rests = status.suspended || status.stopped || status.set_aside > 0 || !runtime.is_up(&status.service);
+        (status.queued > 0 && !rests).then(|| {
+            let ServiceStatus { service, handled, faulted, crashed, .. } = status;
+            (service.clone(), [*handled, *faulted, *crashed])
+        })
+    };
+    let before: Vec<_> = runtime.services().iter().filter_map(waits).collect();
+    if before.is_empty() {
+        return;
+    }
+    sleep(LONGEST).await;
+    for (service, _) in runtime.services().iter().filter_map(waits).filter(|waits| before.contains(waits)) {
+        seeded.breaks(format!("messages wait at {service}, which runs, and handled nothing for {LONGEST:?}"));
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use airssys_rt_shim::timer::TimerId;
+use airssys_rt_shim::planted;
+use airssys_rt_shim::timer::{Most, TimerId};
 use bytes::Bytes;
 
 use super::identity::Identity;
@@ -70,8 +71,12 @@ pub(super) fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects:
         // The turn was told already: what a layer makes of it now changes nothing.
         let _settled = identity.mesh.settle(origin, target, entry, Ok(()));
     };
+    if planted::is("effects-leave-in-reverse") {
+        effects.reverse();
+    }
     for effect in effects.drain(..) {
         match effect {
+            Effect::Send(outgoing) if planted::is_nth("effect-lost", 4) => identity.mesh.discard(origin, *outgoing),
             Effect::Send(outgoing) => identity.mesh.deliver(origin, *outgoing),
             Effect::Publish { topic, body, entry } => identity.mesh.publish(origin, &topic, &body, entry),
             Effect::Subscribe(pattern, entry) => {
@@ -80,6 +85,14 @@ pub(super) fn leave(identity: &Identity, trace: u64, key: Option<&str>, effects:
             }
             Effect::Unsubscribe(pattern) => identity.mesh.unsubscribe(&pattern, &identity.own),
             Effect::Timer { id, delay, body } => {
+                if planted::is_nth("timer-armed-twice", 3) {
+                    let most = Most { timers: usize::MAX, bytes: usize::MAX };
+                    if let Ok(again) = identity.mesh.timers.reserve(identity.address(), body.len(), most) {
+                        let body = body.clone();
+                        let alarm = Alarm { target: identity.own.clone(), key: key.map(Into::into), trace, body };
+                        identity.mesh.timers.arm(again, delay, alarm);
+                    }
+                }
                 let alarm = Alarm { target: identity.own.clone(), key: key.map(Into::into), trace, body };
                 identity.mesh.timers.arm(id, delay, alarm);
             }

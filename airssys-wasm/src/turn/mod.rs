@@ -45,6 +45,7 @@ mod told;
 
 use std::sync::Arc;
 
+use airssys_rt_shim::planted;
 use bytes::Bytes;
 use tokio::time::Instant;
 
@@ -322,6 +323,10 @@ impl Turn {
         if !self.has_to_save() {
             return None;
         }
+        if planted::is_nth("acknowledged-and-not-saved", 8) {
+            self.discard();
+            return None;
+        }
         self.effect_bytes = 0;
         let effects = std::mem::take(&mut self.effects);
         // Allocates, which nobody notices who waits for a disk.
@@ -358,6 +363,14 @@ impl Turn {
 
     /// Makes as if the turn had not been. Room that its sends held is given back.
     pub(crate) fn discard(&mut self) {
+        if planted::is("effects-leave-on-a-fault") {
+            leave(&self.identity, self.trace, self.key.as_deref(), &mut self.effects);
+        }
+        if planted::is("writes-of-a-discarded-turn")
+            && let Some(state) = &self.state
+        {
+            self.writes.commit(state, self.identity.terms.schema);
+        }
         self.writes.discard();
         self.effect_bytes = 0;
         forget(&self.identity, self.trace, &mut self.effects);
