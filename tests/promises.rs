@@ -44,6 +44,7 @@ mod libraries;
 mod listening;
 mod logger;
 mod mesh;
+mod mutants;
 mod named_sockets;
 mod no_deadlock;
 mod npm;

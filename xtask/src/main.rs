@@ -38,6 +38,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo --web [--port N]     build examples/web, optimised, and serve it to a browser (N: default 8080)
   test                      every check and every test
   soak [--rounds N]         the test of isolation with N rounds of each attack (default 10000)
+  soak --time T [--seed N]  trials of the sound host for T (30s, 10m, 8h), from seed N on (default: a new one, which is
+                            printed); the first alarms end it
   fuzz [--seconds N] [NAME]...
                             the targets of tests/fuzz under libFuzzer, each for N seconds (default 60; NAME: a target, or
                             control for the control socket and dumps)
@@ -70,6 +72,10 @@ fn run(arguments: &[&str]) -> Result<(), Error> {
         ["demo", "--web", "--port", port] => demo::web(port.parse::<NonZeroU16>().map_err(|_| Error::Usage)?.get()),
         ["test"] => test::run(),
         ["soak"] => soak::run(soak::ROUNDS),
+        ["soak", "--time", time] => soak::tried(seconds(time)?, None),
+        ["soak", "--time", time, "--seed", seed] => {
+            soak::tried(seconds(time)?, Some(seed.parse().map_err(|_| Error::Usage)?))
+        }
         ["soak", "--rounds", rounds] => soak::run(rounds.parse().map_err(|_| Error::Usage)?),
         ["fuzz", "--seconds", seconds, names @ ..] => fuzz::run(seconds.parse().map_err(|_| Error::Usage)?, names),
         ["fuzz", names @ ..] => fuzz::run(fuzz::SECONDS, names),
@@ -78,6 +84,15 @@ fn run(arguments: &[&str]) -> Result<(), Error> {
         ["bench", rest @ ..] => bench::run(rest),
         _ => Err(Error::Usage),
     }
+}
+
+/// A time such as `30s`, `10m` or `8h`, in seconds.
+fn seconds(time: &str) -> Result<u64, Error> {
+    let (number, each) = [("s", 1), ("m", 60), ("h", 3600)]
+        .iter()
+        .find_map(|(unit, each)| Some((time.strip_suffix(unit)?, *each)))
+        .ok_or(Error::Usage)?;
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(each)).ok_or(Error::Usage)
 }
 
 /// The folder of the repository.

@@ -1,6 +1,9 @@
-//! `cargo xtask soak`: the test of isolation, with many more rounds than a test has time for.
+//! `cargo xtask soak`: the test of isolation, with many more rounds than a test has time for; or the trials of the sound
+//! host, for as long as somebody has time.
 //!
-//! The same guests and the same profile as `cargo xtask test`; only the number of rounds differs.
+//! The same guests and the same profile as `cargo xtask test`; only the number of rounds differs, and the seeds.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
 use crate::test::{command, show};
@@ -15,5 +18,19 @@ pub(crate) fn run(rounds: u32) -> Result<(), Error> {
     progress::line(&format!("each attack {rounds} times; a thousand take about two minutes"));
     let mut cargo = command(&["test", "--package", "airssys-tests", "--test", "isolation", "--", "--nocapture"])?;
     cargo.env("AIRSSYS_ROUNDS", rounds.to_string());
+    show("soak", &mut cargo)
+}
+
+/// Tries the sound host for so many seconds, with the files of the tests, from a seed on that is printed; what is said
+/// as one is taken.
+pub(crate) fn tried(seconds: u64, seed: Option<u64>) -> Result<(), Error> {
+    guests::build("dev")?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seed = seed.unwrap_or(now.as_secs());
+    progress::line(&format!("trials for {seconds} s, from seed {seed} on"));
+    let test = "mutants::nothing_is_found_in_the_sound_host";
+    let most = ["test", "--workspace", "--exclude", "airssys-rt-shim", "--test", "promises", "--", "--nocapture", test];
+    let mut cargo = command(&most)?;
+    cargo.env("AIRSSYS_SOAK", seconds.to_string()).env("AIRSSYS_SEED", seed.to_string());
     show("soak", &mut cargo)
 }
