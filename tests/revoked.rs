@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use airssys_tests::{Mesh, guest, keeping, log};
+use airssys_tests::{Mesh, asker_and_goal, builder, guest, keeping, log};
 use airssys_wasm::Runtime;
 use airssys_wasm::command::{self, GrantError, Granted};
 use airssys_wasm::deploy::{DeployOptions, Progress};
@@ -182,6 +182,29 @@ async fn a_grant_is_given_while_it_runs_and_names_what_is_wrong() {
     let error = mesh.runtime.revoke("a", "call", "c").await.unwrap_err();
     assert!(matches!(error, GrantError::NotGranted { .. }) && error.to_string().ends_with("these are: b"), "{error}");
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_revoked_in_one_mesh_is_not_in_another_of_the_same_topology() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("name = \"two\"\n{}", asker_and_goal("", &[]));
+    let topology = airssys_tests::read(folder.path(), &text).unwrap();
+    let start = async || builder().start(&topology).await.unwrap();
+    let asks = async |runtime: &Runtime| {
+        let asked = serde_json::to_vec(&call("goal")).unwrap();
+        let answer = runtime.call("asker", asked, airssys_tests::PATIENCE).await.unwrap().unwrap();
+        matches!(serde_json::from_slice(&answer).unwrap(), Outcome::Ok(_))
+    };
+    let (one, other) = (start().await, start().await);
+    one.revoke("asker", "call", "goal").await.unwrap();
+    assert!(!asks(&one).await, "it is revoked");
+    assert!(asks(&other).await, "of the one mesh alone");
+    one.shutdown().await;
+    other.shutdown().await;
+    // Without a data folder nobody knows of it any more.
+    let next = start().await;
+    assert!(asks(&next).await);
+    next.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -155,6 +155,8 @@ pub(crate) async fn check(options: StartOptions, topology: &Topology) -> Result<
 /// Compiles the releases, starts the tree, and answers when all of it is up.
 pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Result<Hosted, RuntimeError> {
     let mut trying = Trying(Some(Arc::clone(&options.events)));
+    // Whoever started it may start it again, or have another mesh of it.
+    let topology = &topology.apart();
     if let Some(seeded) = &options.seeded {
         options.events.trace_in(seeded);
         seeded.begin();

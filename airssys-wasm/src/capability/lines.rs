@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use super::access::{parse_right, right_text};
+use super::access::{RightMarks, parse_right, right_text};
 use super::given::{Given, Mark, with_until};
 use super::grant::{FileGrant, Grants};
 use super::kind::{Kind, NoLine};
@@ -227,6 +227,14 @@ impl Grants {
                 file.rights.follow(&same.rights);
             }
         }
+    }
+
+    /// Lets these be nobody else's: what was taken away where they were used before, or will be, is not so here.
+    pub(crate) fn be_apart(&mut self) {
+        for kind in Kind::ALL {
+            self.under_mut(kind).each_mark(&mut |_, mark| *mark = Mark::default());
+        }
+        self.files.values_mut().for_each(|file| file.rights = RightMarks::default());
     }
 
     /// Adds what these give besides; where both give a folder or a variable and not the same, which.

@@ -376,6 +376,13 @@ impl Topology {
         each(&mut self.children, &mut change);
     }
 
+    /// The same, of which no other mesh takes anything away: grants that were revoked where it ran before are not here.
+    pub(crate) fn apart(&self) -> Self {
+        let mut apart = self.clone();
+        apart.each_service(|node| Arc::make_mut(node).grants.be_apart());
+        apart
+    }
+
     /// Gives these services these wires.
     pub(crate) fn wire(&mut self, mut wires: HashMap<String, Wires>) {
         self.each_service(|node| {
