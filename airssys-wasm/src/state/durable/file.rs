@@ -127,6 +127,8 @@ impl StateFile {
             known = Some(commit);
         } else if let Some(emptied) = emptied(&path, mark.as_ref().and_then(|_| Mark::beside(&path))) {
             return Err(emptied);
+        } else {
+            storage.clear().map_err(|source| StateError::File { what: "write", path: path.clone(), source })?;
         }
         let database = database(&storage, &path)?;
         let file = Self::begin(database, storage, path, mark, known)?;

@@ -5,17 +5,27 @@ use std::path::Path;
 use super::StateError;
 use super::damage::damaged;
 use super::layout::WITH_LOST;
-use super::mark::Marked;
+use super::mark::{Mark, Marked};
 use super::pages::{Commit, NoPages, Pages};
 use super::storage::Storage;
 
-/// The head of a file; none where the file is empty.
+/// The head of a file; none where the file is empty, or a host was killed while it made it: nothing was ever written
+/// there then.
 pub(super) fn pages<'a>(storage: &'a Storage, path: &Path) -> Result<Option<Pages<'a>>, StateError> {
+    if is_unfinished(storage, path) {
+        return Ok(None);
+    }
     let path = path.to_owned();
     Pages::open(storage).map_err(|error| match error {
         NoPages::Unread(source) => StateError::File { what: "read", path, source },
         NoPages::Head(detail) => StateError::Damaged { path, detail: detail.to_owned() },
     })
+}
+
+/// Whether the store was cut off while it made the file: it has a length first, then a head, and then the word that it
+/// begins with. Where a step is known to have been written, it is damage.
+fn is_unfinished(storage: &Storage, path: &Path) -> bool {
+    Mark::beside(path).is_none() && storage.has_nothing_but_a_head().unwrap_or(false)
 }
 
 /// The commit that the store will open, and whether it is whole.

@@ -15,9 +15,8 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::storage::{HEAD, Storage};
+use super::storage::{HEAD, MAGIC, Storage};
 
-const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 /// Where the flags are, and what they mean.
 const FLAGS: usize = 9;
 const SECOND_IS_PRIMARY: u8 = 1;

@@ -18,6 +18,9 @@ const PIECE: usize = 4_096;
 /// Of the head of a file, in bytes.
 pub(super) const HEAD: usize = 320;
 
+/// What it begins with, once it is made.
+pub(super) const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
+
 /// The head as it was written last; none where nobody has written it since the file was opened, or not as a whole.
 type Head = Arc<Mutex<Option<[u8; HEAD]>>>;
 
@@ -32,7 +35,7 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    #[cfg(test)]
+    /// Something else than a file, which nobody else has.
     pub(super) fn new(backend: impl StorageBackend) -> Self {
         Self { backend: Arc::new(backend), head: Head::default(), file: None }
     }
@@ -81,6 +84,28 @@ impl Storage {
     /// How long it is, in bytes.
     pub(super) fn bytes(&self) -> io::Result<u64> {
         self.backend.len()
+    }
+
+    /// Whether it does not begin with the word of a database, but with nothing, and has nothing behind its head.
+    pub(super) fn has_nothing_but_a_head(&self) -> io::Result<bool> {
+        let (end, mut at) = (self.backend.len()?, 0);
+        let mut piece = vec![0; PIECE];
+        while at < end {
+            let length = usize::try_from(end - at).map_or(PIECE, |left| left.min(PIECE));
+            let (piece, _) = piece.split_at_mut(length);
+            self.backend.read(at, piece)?;
+            let head = if at == 0 { MAGIC.len()..HEAD.min(length) } else { 0..0 };
+            if piece.iter().enumerate().any(|(place, byte)| *byte != 0 && !head.contains(&place)) {
+                return Ok(false);
+            }
+            at += length as u64;
+        }
+        Ok(end > 0)
+    }
+
+    /// Leaves nothing of it. There must be no database on it.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        if self.backend.len()? > 0 { self.backend.set_len(0) } else { Ok(()) }
     }
 
     /// The head that a database has written last, where that is known.

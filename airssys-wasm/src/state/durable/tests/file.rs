@@ -18,6 +18,41 @@ fn services_and_their_keys_are_told_apart() {
     assert_eq!(file.services().unwrap(), ["ab"]);
 }
 
+#[test]
+fn a_file_that_a_host_was_killed_over_while_it_made_it_is_made_anew() {
+    let mut seed = seed();
+    let mut unfinished = 0;
+    for left in 0..200 {
+        let disk = Disk::default();
+        disk.fail_after(left, usize::MAX);
+        let made = StateFile::on(disk.clone(), Path::new(NAME));
+        // Killed, and the power with it or not.
+        for after in [disk.copy(), disk.after_power_cut(&mut seed)] {
+            let file = StateFile::on(after, Path::new(NAME)).unwrap_or_else(|error| panic!("step {left}: {error}"));
+            file.replace("a", &BTreeMap::from([("".into(), kept(&[("k", "v")]))])).unwrap();
+        }
+        if made.is_ok() {
+            break;
+        }
+        unfinished += 1;
+    }
+    assert!((5..199).contains(&unfinished), "{unfinished}");
+}
+
+/// What nobody but a person can decide about stays as it is.
+#[test]
+fn a_file_without_its_first_word_that_has_more_than_a_head_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(StateFile::open(folder.path()).unwrap());
+    let path = StateFile::path(folder.path());
+    std::fs::remove_file(path.with_extension("mark")).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[..9].fill(0);
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(matches!(StateFile::open(folder.path()), Err(StateError::Damaged { .. })));
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
 /// As a dump may have it that somebody wrote by hand.
 #[test]
 fn a_state_with_values_keeps_its_schema_whatever_is_said_of_its_commits() {
