@@ -69,6 +69,16 @@ impl Posts {
         }
     }
 
+    /// Whether one of them starts with the release before at this moment: nobody knows yet whether that can read its
+    /// state.
+    pub(super) fn come_back(&self) -> bool {
+        let is_so = |post: &Post| post.live.comes_back() && post.live.is_starting();
+        match self {
+            Self::Fixed(posts) => posts.iter().any(is_so),
+            Self::Keyed(roster) => roster.awake().iter().any(|post| is_so(post)),
+        }
+    }
+
     /// One of the actors, as if the release served it; none where there is none.
     pub(super) fn sample(&self, template: &Arc<Template>, terms: &Arc<Terms>) -> Option<Serving> {
         match self {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
 use super::decide::{self, Action, Event};
 use super::deployment::{Joined, Wish};
@@ -16,6 +17,9 @@ use super::running::Running;
 use super::strategy::Rolling;
 use super::{Deployment, Progress, Setback, Strategy};
 use crate::actor::{Rehearsal, Watch};
+
+/// How long it waits before it looks again at actors that go back.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// The probation of one of several, which somebody else ends.
 const UNENDING: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -242,6 +246,11 @@ impl Running<'_> {
 
     /// Writes down that the old release is live, and says so.
     async fn end_on_old(&mut self) -> Progress {
+        // One that crashed goes back by itself, and may find that it cannot read what was committed since.
+        let until = Instant::now() + self.order.options.handover_deadline;
+        while self.order.posts.come_back() && Instant::now() < until {
+            sleep(LOOK_AGAIN).await;
+        }
         let end = self.gone_back();
         if let Progress::RolledBack { reason } | Progress::Suspended { reason, .. } = &end {
             let reason = reason.to_string();
