@@ -24,6 +24,7 @@ mod doors;
 mod durable;
 mod escape;
 mod events;
+mod faults;
 mod folders;
 mod foreign;
 mod forget;

@@ -101,6 +101,7 @@ fn hangs_full_mailboxes_and_lost_messages_lose_nothing_that_was_accepted() {
 
 #[test]
 fn what_is_wrong_in_a_test_file_is_told_with_its_place() {
+    let act = |text: &str| format!("[[workload]]\nservice = \"a\"\nask = \"\"\n[[act]]\n{text}");
     for (test, names) in [
         ("seeds = 3\n", &["airssys.test.toml", "[[workload]]"][..]),
         ("[[workload]]\nservice = \"a\"\n", &["airssys.test.toml:1:1", "`call`, `ask` and `send`"]),
@@ -108,6 +109,18 @@ fn what_is_wrong_in_a_test_file_is_told_with_its_place() {
         ("[[workload]]\nservice = \"a\"\nask = \"\"\n[[fault]]\nkind = \"crash\"\n", &[":4:1", "says neither"]),
         ("[[workload]]\nservice = \"a\"\nask = \"\"\n[[fault]]\nkind = \"crush\"\n", &[":5:8", "crush"]),
         ("[[workload]]\nservice = \"a\"\nask = \"\"\n[[check]]\nservice = \"a\"\nask = \"\"\n", &["same_as"]),
+        (&act("kind = \"deploy\"\n"), &[":4:1", "an act has an `at`"]),
+        (&act("at = \"1s\"\n"), &[":4:1", "an act has a `kind`"]),
+        (&act("kind = \"undo\"\nat = \"1s\"\n"), &[":4:1", "no act of the kind `undo`", "rollback"]),
+        (&act("kind = \"stop\"\nat = [\"2s\", \"1s\"]\n"), &[":6:6", "ends before it begins"]),
+        (&act("kind = \"stop\"\nat = \"1s\"\n"), &[":4:1", "has a `service`"]),
+        (
+            &act("kind = \"stop\"\nat = \"1s\"\nservice = \"a\"\nrelease = \"x\"\n"),
+            &[":8:11", "`release` says nothing"],
+        ),
+        (&act("kind = \"apply\"\nat = \"1s\"\ntopology = \"next.toml\"\n"), &[":7:12", "next.toml"]),
+        (&act("kind = \"deploy\"\nat = \"1s\"\nservice = \"a\"\nrelease = \"x.wasm\"\n"), &[":8:11", "x.wasm"]),
+        (&act("kind = \"deploy\"\nat = \"1s\"\nservice = \"a\"\nsteps = [1]\n"), &[":4:1", "steps"]),
         ("topology = \"other.toml\"\n[[workload]]\nservice = \"a\"\nask = \"\"\n", &["other.toml"]),
     ] {
         let _told = desk(test).run(&["test"]).refused(2, "AT101", names);

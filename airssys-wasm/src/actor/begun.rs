@@ -1,7 +1,9 @@
 //! What is looked at when a turn is over: it is compared, or a seed has said what comes of it. Nothing is where nothing
 //! is compared and the host is not seeded.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::watch::Watching;
 use crate::address::Address;
@@ -33,15 +35,16 @@ impl Begun {
     ) {
         if let (Some(said), Some(seeded)) = (self.said, identity.mesh.seeded.as_ref()) {
             let instructions = instance.refuel(None);
-            if let (Some(fault), false) = (said.fault, matches!(ran, Ran::Crashed(_))) {
-                *ran = Ran::Crashed(match fault {
-                    InTurn::Crash(moment) => planned(moment),
-                    InTurn::Hang => {
-                        let deadline = identity.terms.limits.turn_deadline;
-                        tokio::time::sleep(deadline).await;
-                        Crash::Deadline { deadline }
-                    }
-                });
+            let has_crashed = matches!(ran, Ran::Crashed(_));
+            match said.fault {
+                Some(InTurn::Crash(moment)) if !has_crashed => *ran = Ran::Crashed(planned(moment)),
+                Some(InTurn::Hang) if !has_crashed => {
+                    let deadline = identity.terms.limits.turn_deadline;
+                    tokio::time::sleep(deadline).await;
+                    *ran = Ran::Crashed(Crash::Deadline { deadline });
+                }
+                // What comes of memory that is refused is the guest's own matter.
+                _ => {}
             }
             let told = match ran {
                 Ran::Done(Answered { body, commits }) => {

@@ -61,7 +61,7 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use self::begun::Begun;
+use self::begun::{Begun, planned};
 use self::running::Running;
 use self::start::commit;
 use self::watch::Watching;
@@ -69,6 +69,7 @@ use crate::engine::{Answered, Engines, Instance, Ran};
 use crate::error::{CallError, Crash, DeadHandle, Fault};
 use crate::message::{Answer, DeadReason, Delivery, Envelope};
 use crate::middleware::Metrics;
+use crate::seeded::Moment;
 use crate::turn::Identity;
 use airssys_rt_shim::child::StopReason;
 use airssys_rt_shim::exit::ExitReason;
@@ -332,7 +333,15 @@ impl ComponentActor {
 
     /// Makes a turn happen that wrote to durable state.
     async fn save(&mut self, hand: Hand<'_>, answer: Option<Bytes>) -> Flow {
+        let is_to_end = self.ends_at_commit();
         let saved = match self.instance.as_mut() {
+            Some(instance) if is_to_end => {
+                // Nobody waits for it: it happens as a whole or not at all, and the next incarnation finds out which.
+                drop(instance.turn().save(hand.id));
+                self.instance = None;
+                drop(hand);
+                return Flow::Exit(exit_reason(planned(Moment::Commit)));
+            }
             Some(instance) => commit(instance, hand.id).await,
             None => Ok(()),
         };

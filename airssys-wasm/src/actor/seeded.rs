@@ -30,11 +30,19 @@ impl ComponentActor {
             Some(InTurn::Crash(moment @ (Moment::Before | Moment::During))) => {
                 Some((said.instructions, planned(moment)))
             }
-            Some(InTurn::Crash(Moment::After) | InTurn::Hang) | None => None,
+            Some(InTurn::Crash(_) | InTurn::Hang | InTurn::Memory) | None => None,
         };
         if let Some(instance) = &mut self.instance {
             instance.refuel(crash);
+            if said.fault == Some(InTurn::Memory) {
+                instance.refuse_memory();
+            }
         }
         Ok(Some(Box::new(Begun { watched: None, said: Some(said) })))
+    }
+    /// Whether this actor ends while what its turn wrote is on its way to the disk, as one that is killed.
+    pub(super) fn ends_at_commit(&self) -> bool {
+        let seeded = self.identity.mesh.seeded.as_ref();
+        seeded.is_some_and(|seeded| seeded.life(self.identity.address().as_str(), Moment::Commit).is_some())
     }
 }

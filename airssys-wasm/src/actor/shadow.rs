@@ -371,7 +371,7 @@ impl Stage {
         turn.state = state.cloned();
         turn.key = per_key.then(|| key.into());
         turn.script = Some(Box::new(Script::Read(Reading::new(asked))));
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let ran = instance.handle(envelope, left, deadline).await;
         self.tally.count(begun.elapsed(), !ran.commits());
         let turn = instance.turn();

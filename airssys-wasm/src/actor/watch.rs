@@ -2,10 +2,11 @@
 //! nothing is compared.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use airssys_rt_shim::mailbox::InHand;
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::serving::Serving;
 use super::shadow::{Rehearsal, Shadow};

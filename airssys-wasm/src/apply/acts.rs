@@ -13,7 +13,7 @@ use crate::topology::{Auditing, Topology};
 const FOLDER: &str = "audit";
 
 /// Begins the audit of a mesh. None where there is no folder for it; where it is not required and cannot be kept, that
-/// is told.
+/// is told. A seeded host has none: its writer is a thread, and what is tried was not done.
 pub(super) fn begin(
     topology: &Topology,
     data: Option<&Path>,

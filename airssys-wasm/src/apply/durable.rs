@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::error::RuntimeError;
 use crate::error::Crash;
+use crate::seeded::Seeded;
 use crate::state::durable::{self, Journal, ServiceStates, StateError, StateFile};
 
 /// A file of durable states that is smaller than this, in bytes, is never compacted at a start. What could be gained is
@@ -24,10 +25,15 @@ pub(super) async fn opened(
     folder: PathBuf,
     services: Vec<String>,
     most: Option<u64>,
+    seeded: Option<Seeded>,
 ) -> Result<DurableStates, RuntimeError> {
     let path = StateFile::path(&folder);
+    let disk = seeded.as_ref().and_then(Seeded::disk);
     let reading = crate::blocking::spawn(move || {
-        let mut file = StateFile::open_without_damage(&folder)?;
+        let mut file = match disk {
+            Some(disk) => StateFile::on_disk(disk)?,
+            None => StateFile::open_without_damage(&folder)?,
+        };
         let begun = Instant::now();
         if let Some((before, after)) = file.compact_past(WORTH_COMPACTING)? {
             let took_ms = begun.elapsed().as_millis();
@@ -53,7 +59,14 @@ pub(super) async fn opened(
     let (kept, bytes, file) = reading.await.unwrap_or_else(|panic| {
         Err(StateError::Damaged { path: path.clone(), detail: format!("reading it panicked: {panic}") })
     })?;
-    let started = Journal::start(file, bytes);
+    if let Some(seeded) = &seeded {
+        for (service, found) in &kept {
+            let told = found.states.iter().filter_map(|(actor, loaded)| Some((actor.to_string(), loaded.told()?)));
+            let states = told.collect();
+            seeded.kept(|kept| kept.found(service, states)).into_iter().for_each(|what| seeded.breaks(what));
+        }
+    }
+    let started = Journal::start(file, bytes, seeded);
     let journal = started.map_err(|source| StateError::File { what: "start the thread for", path, source })?;
     journal.budget().set_most(most);
     let durable = |(service, kept): (String, _)| {

@@ -115,7 +115,8 @@ impl Hosted {
         by: &str,
     ) -> Result<Prepared, ApplyError> {
         options.check_several()?;
-        if topology.settings.audit == Auditing::Required && self.audit.is_none() {
+        let is_seeded = self.actual.mesh.seeded.is_some();
+        if topology.settings.audit == Auditing::Required && self.audit.is_none() && !is_seeded {
             return Err(RuntimeError::from(AuditError::NoFolder).into());
         }
         let live = self.actual.releases.live_ones();

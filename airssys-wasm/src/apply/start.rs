@@ -169,7 +169,9 @@ pub(crate) async fn start(mut options: StartOptions, topology: &Topology) -> Res
     let (declared, most) = room(&engines, topology)?;
     tracing::info!(target: "airssys", mesh = topology.name, instances = declared, most_instances = most, "starting");
     let states = match durable {
-        Some((folder, services)) => Some(opened(folder.to_owned(), services, topology.settings.durable_bytes).await?),
+        Some((folder, services)) => {
+            Some(opened(folder.to_owned(), services, topology.settings.durable_bytes, options.seeded.clone()).await?)
+        }
         None => None,
     };
     let journal = states.as_ref().map(|states| states.journal.clone());
@@ -230,7 +232,10 @@ async fn begin(
     target.circles().iter().for_each(|circle| tracing::warn!(target: "airssys", "{circle}"));
     // What another host may have is not this one's to write to.
     let own = data.filter(|_| !options.as_written);
-    let audit = acts::begin(&target, own, &options.events)?;
+    let audit = match &options.seeded {
+        Some(_) => None,
+        None => acts::begin(&target, own, &options.events)?,
+    };
     let refusals = judged_start(options.judge.as_ref(), &target).await;
     if !refusals.is_empty() {
         let said = in_one(&refusals);

@@ -42,6 +42,7 @@ use super::wasi::Wasi;
 use crate::error::{Crash, Fault, Stage};
 use crate::hint::Coded;
 use crate::message::{Delivery, Down, DownReason, Envelope};
+use crate::seeded::Moment;
 use crate::turn::cut::Cut;
 use crate::turn::{Clock, Identity, Script, Tape, Turn, What};
 use crate::typed::{FunctionType, ValueType};
@@ -378,12 +379,14 @@ impl Instance {
 
     /// Runs the guest's `init`, where it has one.
     pub(crate) async fn init(&mut self, deadline: Duration) -> Ran<()> {
+        let planned = self.life(Moment::Init);
         self.record(|| What::Init);
         let ran = match call!(self, deadline, lifecycle, (found, store) => found.airssys_actor_lifecycle().call_init(store))
         {
             Some(ended) => self.ran(ended, deadline, |()| ()),
             None => Ran::Done(()),
         };
+        let ran = self.lived(planned, ran);
         self.recorded(&ran);
         ran
     }
@@ -402,6 +405,7 @@ impl Instance {
 
     /// Lets the guest say good-bye, where it wants to.
     pub(crate) async fn stop(&mut self, reason: StopReason, deadline: Duration) -> Ran<()> {
+        let planned = self.life(Moment::Stop);
         self.record(|| What::stop(reason));
         let stopped = call!(self, deadline, lifecycle, (found, store, reason = stop_reason!(reason)) =>
             found.airssys_actor_lifecycle().call_stop(store, reason));
@@ -409,24 +413,28 @@ impl Instance {
             Some(ended) => self.ran(ended.map(|ran| ran.map(Ok)), deadline, |()| ()),
             None => Ran::Done(()),
         };
+        let ran = self.lived(planned, ran);
         self.recorded(&ran);
         ran
     }
 
     /// What the guest hands over, where it does.
     pub(crate) async fn snapshot(&mut self, deadline: Duration) -> Ran<Option<Bytes>> {
+        let planned = self.life(Moment::Snapshot);
         self.record(|| What::Snapshot);
         let ran = match call!(self, deadline, upgrade, (found, store) => found.airssys_actor_upgrade().call_snapshot(store))
         {
             Some(ended) => self.ran(ended, deadline, |taken| taken.map(Bytes::from)),
             None => Ran::Done(None),
         };
+        let ran = self.lived(planned, ran);
         self.recorded(&ran);
         ran
     }
 
     /// Gives the guest what was handed over, where it takes it.
     pub(crate) async fn restore(&mut self, snapshot: &[u8], deadline: Duration) -> Ran<()> {
+        let planned = self.life(Moment::Restore);
         self.record(|| What::Restore { memory: Bytes::copy_from_slice(snapshot) });
         let restored = call!(self, deadline, upgrade, (found, store) =>
             found.airssys_actor_upgrade().call_restore(store, snapshot));
@@ -434,16 +442,19 @@ impl Instance {
             Some(ended) => self.ran(ended, deadline, |()| ()),
             None => Ran::Done(()),
         };
+        let ran = self.lived(planned, ran);
         self.recorded(&ran);
         ran
     }
 
     /// Lets the guest bring the state of its turn over from another schema; none where it does not do that.
     pub(crate) async fn migrate(&mut self, from: u32, deadline: Duration) -> Option<Ran<()>> {
+        let planned = self.life(Moment::Migrate);
         self.record(|| What::Migrate { from });
         let migrated =
             call!(self, deadline, upgrade, (found, store) => found.airssys_actor_upgrade().call_migrate(store, from));
         let ran = self.ran(migrated?, deadline, |()| ());
+        let ran = self.lived(planned, ran);
         self.recorded(&ran);
         Some(ran)
     }

@@ -27,6 +27,8 @@ pub(crate) struct Limiter {
     /// counted.
     memory_there: usize,
     elements_there: usize,
+    /// Whether it gets no more memory, in a seeded host.
+    pub(crate) refuses: bool,
     /// What this turn was refused last: a trap after that is out-of-memory.
     pub(crate) refused: Option<Refused>,
 }
@@ -41,6 +43,7 @@ impl Limiter {
             instances: limits.core_instances,
             memory_there: 0,
             elements_there: 0,
+            refuses: false,
             refused: None,
         }
     }
@@ -59,7 +62,7 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let allowed = grow(&mut self.memory_there, current, desired, self.memory_bytes);
+        let allowed = !self.refuses && grow(&mut self.memory_there, current, desired, self.memory_bytes);
         if !allowed {
             self.refused = Some(Refused::Memory);
         }

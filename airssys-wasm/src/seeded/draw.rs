@@ -26,6 +26,13 @@ impl Draw {
         draw
     }
 
+    /// Numbers of their own for one of several places, of which each is drawn for whatever the others are.
+    pub(super) fn of(drawn: u64, place: u64) -> Self {
+        let mut draw = Self(drawn ^ place.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        draw.next();
+        draw
+    }
+
     pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

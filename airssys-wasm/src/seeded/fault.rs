@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draw::Draw;
 
-/// The moment of a turn in which a component crashes.
+/// The moment in which a component crashes: of a turn, or of the rest of its life.
 ///
 /// # Example
 ///
@@ -26,6 +26,25 @@ pub enum Moment {
     During,
     /// When the component has returned, and nothing of what it did has happened yet.
     After,
+    /// While what a turn wrote is on its way to the disk, and nothing was delivered: its actor ends, as by a kill.
+    Commit,
+    /// In its `init`.
+    Init,
+    /// In its `stop`.
+    Stop,
+    /// While it hands its memory over.
+    Snapshot,
+    /// While it takes the memory of the one before over.
+    Restore,
+    /// While it brings the state over to its own schema.
+    Migrate,
+}
+
+impl Moment {
+    /// Whether it is one of a turn, of which one is drawn where none is named.
+    fn is_of_turns(self) -> bool {
+        matches!(self, Self::Before | Self::During | Self::After)
+    }
 }
 
 impl fmt::Display for Moment {
@@ -34,6 +53,12 @@ impl fmt::Display for Moment {
             Self::Before => "before the turn",
             Self::During => "during the turn",
             Self::After => "after the turn",
+            Self::Commit => "between commit and delivery",
+            Self::Init => "in init",
+            Self::Stop => "in stop",
+            Self::Snapshot => "in snapshot",
+            Self::Restore => "in restore",
+            Self::Migrate => "in migrate",
         })
     }
 }
@@ -57,14 +82,45 @@ pub enum FaultKind {
     Hang,
     /// There is no room for a message in the mailbox that it goes to, whoever sends it.
     Full,
+    /// A turn gets no more memory than it has: whatever asks for more is refused it, as at the limit.
+    Memory,
     /// A message from outside of the mesh gets lost on its way to it, and its client waits for nothing.
     Drop,
+    /// A message from outside of the mesh comes twice. Its client hears the answer to the first.
+    Double,
+    /// A message from outside of the mesh comes late, within the patience of its client.
+    Late,
+    /// Commits take long to get to the disk: up to a second.
+    DiskSlow,
+    /// The disk is full for a while, of up to a second.
+    DiskFull,
+    /// A write or a sync fails. What was to be synced then is there or is not, and no later sync cares for it.
+    DiskFail,
+    /// The host is killed, with the power of the machine, at a write or a sync; and started again.
+    Kill,
+}
+
+/// What is done to a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DiskWork {
+    Write,
+    Sync,
+    /// All of a group of commits.
+    Group,
 }
 
 impl FaultKind {
-    /// Whether it is about turns, and not about messages.
-    fn is_of_turns(self) -> bool {
-        matches!(self, Self::Crash | Self::Hang)
+    /// Whether it is about the host as a whole and its disk.
+    pub(crate) fn is_of_the_disk(self) -> bool {
+        matches!(self, Self::DiskSlow | Self::DiskFull | Self::DiskFail | Self::Kill)
+    }
+
+    fn can_come_of(self, work: DiskWork) -> bool {
+        match work {
+            DiskWork::Write => matches!(self, Self::DiskFull | Self::DiskFail | Self::Kill),
+            DiskWork::Sync => matches!(self, Self::DiskFail | Self::Kill),
+            DiskWork::Group => self == Self::DiskSlow,
+        }
     }
 }
 
@@ -74,7 +130,14 @@ impl fmt::Display for FaultKind {
             Self::Crash => "crash",
             Self::Hang => "hang",
             Self::Full => "full",
+            Self::Memory => "memory",
             Self::Drop => "drop",
+            Self::Double => "double",
+            Self::Late => "late",
+            Self::DiskSlow => "disk-slow",
+            Self::DiskFull => "disk-full",
+            Self::DiskFail => "disk-fail",
+            Self::Kill => "kill",
         })
     }
 }
@@ -109,7 +172,7 @@ pub struct Fault {
     /// Where: a service by its name, or one actor of it by its address, such as `cart/alice`. By default everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// At which of the turns or messages that are meant, counted from 1 over all incarnations.
+    /// At which of the turns, messages or writes that are meant, counted from 1 over all incarnations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
     /// At what part of the turns or messages that are meant, from 0 to 1.
@@ -169,7 +232,19 @@ impl Fault {
         if self.at.is_some() && self.kind != FaultKind::Crash {
             return Err(format!("`at` is about a crash, and this is `{}`", self.kind));
         }
+        if self.service.is_some() && self.kind.is_of_the_disk() {
+            return Err(format!("`{}` is about the host and its disk, and no `service` has one of its own", self.kind));
+        }
         Ok(())
+    }
+
+    /// Whether it may come in a turn.
+    fn is_of_turns(&self) -> bool {
+        match self.kind {
+            FaultKind::Crash => self.at.is_none_or(Moment::is_of_turns),
+            FaultKind::Hang | FaultKind::Memory => true,
+            _ => false,
+        }
     }
 
     /// Whether a turn of this actor is meant.
@@ -186,6 +261,8 @@ impl Fault {
 pub(crate) enum InTurn {
     Crash(Moment),
     Hang,
+    /// It gets no more memory.
+    Memory,
 }
 
 impl fmt::Display for InTurn {
@@ -193,6 +270,7 @@ impl fmt::Display for InTurn {
         match self {
             Self::Crash(moment) => write!(f, "crash {moment}"),
             Self::Hang => f.write_str("hang"),
+            Self::Memory => f.write_str("memory"),
         }
     }
 }
@@ -226,20 +304,47 @@ impl Plan {
 
     /// What goes wrong in the turn that an actor begins now; none where nothing does.
     pub(super) fn turn(&mut self, address: &str, draw: &mut Draw) -> Option<InTurn> {
-        let (kind, at) = self.hit(address, draw, FaultKind::is_of_turns)?;
+        let (kind, at) = self.hit(address, draw, Fault::is_of_turns)?;
         let wrong = match kind {
             FaultKind::Hang => InTurn::Hang,
+            FaultKind::Memory => InTurn::Memory,
             _ => InTurn::Crash(at),
         };
-        *self.done.entry(wrong.to_string()).or_default() += 1;
+        self.count(wrong);
         Some(wrong)
+    }
+
+    /// Whether an actor crashes in this moment of its life.
+    pub(super) fn life(&mut self, address: &str, moment: Moment, draw: &mut Draw) -> bool {
+        let is_meant = |fault: &Fault| fault.kind == FaultKind::Crash && fault.at == Some(moment);
+        let hit = self.hit(address, draw, is_meant).is_some();
+        if hit {
+            self.count(InTurn::Crash(moment));
+        }
+        hit
+    }
+
+    /// What goes wrong with the disk.
+    pub(super) fn disk(&mut self, work: DiskWork, draw: &mut Draw) -> Option<FaultKind> {
+        let (kind, _) = self.hit("", draw, |fault| fault.kind.can_come_of(work))?;
+        self.count(kind);
+        Some(kind)
+    }
+
+    fn count(&mut self, wrong: impl fmt::Display) {
+        *self.done.entry(wrong.to_string()).or_default() += 1;
+    }
+
+    /// The host is not killed any more.
+    pub(super) fn spare(&mut self) {
+        self.faults.retain(|counted| counted.fault.kind != FaultKind::Kill);
     }
 
     /// Whether this goes wrong with a message to an address.
     pub(super) fn message(&mut self, address: &str, draw: &mut Draw, kind: FaultKind) -> bool {
-        let hit = self.hit(address, draw, |other| other == kind).is_some();
+        let hit = self.hit(address, draw, |fault| fault.kind == kind).is_some();
         if hit {
-            *self.done.entry(kind.to_string()).or_default() += 1;
+            self.count(kind);
         }
         hit
     }
@@ -249,11 +354,11 @@ impl Plan {
         &mut self,
         address: &str,
         draw: &mut Draw,
-        is_meant: impl Fn(FaultKind) -> bool,
+        is_meant: impl Fn(&Fault) -> bool,
     ) -> Option<(FaultKind, Moment)> {
         let mut hit = None;
         for Counted { fault, seen, times } in &mut self.faults {
-            if !is_meant(fault.kind) || !fault.is_about(address) {
+            if !is_meant(fault) || !fault.is_about(address) {
                 continue;
             }
             *seen += 1;
@@ -283,7 +388,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
     use super::super::draw::{Draw, Purpose};
-    use super::{Fault, FaultKind, InTurn, Moment, Plan};
+    use super::{DiskWork, Fault, FaultKind, InTurn, Moment, Plan};
 
     fn crash() -> Fault {
         Fault::new(FaultKind::Crash)
@@ -338,10 +443,31 @@ mod tests {
             (Fault { nth: Some(1), count: Some(2), ..crash() }, "comes once"),
             (Fault { rate: Some(0.5), count: Some(0), ..crash() }, "never happens"),
             (Fault { nth: Some(1), at: Some(Moment::After), ..Fault::new(FaultKind::Hang) }, "about a crash"),
+            (Fault { nth: Some(1), service: Some("a".to_owned()), ..Fault::new(FaultKind::Kill) }, "about the host"),
         ] {
             let wrong = fault.check().unwrap_err();
             assert!(wrong.contains(says), "{wrong}");
         }
+    }
+
+    #[test]
+    fn moments_of_a_life_are_apart_from_turns_and_from_each_other() {
+        let init = Fault { at: Some(Moment::Init), nth: Some(2), ..crash() };
+        let (mut plan, mut draw) = (Plan::new(vec![init]), Draw::new(1, Purpose::Faults));
+        assert!(!plan.life("a", Moment::Init, &mut draw));
+        assert_eq!(plan.turn("a", &mut draw), None);
+        assert!(!plan.life("a", Moment::Stop, &mut draw));
+        assert!(plan.life("a", Moment::Init, &mut draw) && !plan.life("a", Moment::Init, &mut draw));
+        assert_eq!(plan.done().into_iter().collect::<Vec<_>>(), [("crash in init".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn what_a_disk_does_is_counted_where_it_can_go_wrong() {
+        let full = Fault { nth: Some(1), ..Fault::new(FaultKind::DiskFull) };
+        let (mut plan, mut draw) = (Plan::new(vec![full]), Draw::new(1, Purpose::Faults));
+        assert_eq!(plan.disk(DiskWork::Sync, &mut draw), None, "a sync needs no room");
+        assert_eq!(plan.disk(DiskWork::Write, &mut draw), Some(FaultKind::DiskFull));
+        assert_eq!(plan.disk(DiskWork::Write, &mut draw), None);
     }
 
     #[test]

@@ -13,11 +13,15 @@
 //!
 //! A host that is not seeded has none of this: it looks at no clock, draws nothing and writes nothing down for it.
 
+mod disk;
 mod draw;
 mod fault;
+mod host;
+mod kept;
 mod trace;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io, panic, thread};
@@ -25,13 +29,17 @@ use std::{fmt, io, panic, thread};
 use airssys_rt_shim::planted;
 use airssys_rt_shim::supervisor::Judge;
 use tokio::runtime::Builder;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use self::fault::InTurn;
 pub use self::fault::{Fault, FaultKind, Moment};
+pub(crate) use self::host::Disk;
 
+use self::disk::Platter;
 use self::draw::{Draw, Purpose};
 use self::fault::Plan;
+use self::kept::Kept;
 use self::trace::Trace;
 use crate::{blocking, hex};
 
@@ -86,6 +94,10 @@ struct Inner {
     judge: Judge,
     /// The bug that a test has planted in it.
     planted: Option<&'static str>,
+    /// The disk; none where what is durable is in files of the machine.
+    disk: Mutex<Option<Arc<Mutex<Platter>>>>,
+    /// Told where a fault kills the host.
+    kill: Notify,
 }
 
 /// What has passed in the runs before, and when the one began that goes on.
@@ -111,6 +123,12 @@ struct State {
     last: HashMap<(String, String, Option<String>), u64>,
     /// The dead letters of each service that had no turn which is counted.
     buried: HashMap<Box<str>, u64>,
+    /// What is durable.
+    kept: Kept,
+    /// Until when the disk is full.
+    full_until: Duration,
+    /// How often a fault has killed the host.
+    kills: u64,
     broken: Vec<String>,
 }
 
@@ -228,10 +246,20 @@ impl Seeded {
             handled: HashSet::new(),
             last: HashMap::new(),
             buried: HashMap::new(),
+            kept: Kept::default(),
+            full_until: Duration::ZERO,
+            kills: 0,
             broken: Vec::new(),
         };
-        let (time, judge, planted) = (Mutex::default(), Judge::default(), planted::planted());
-        Self(Arc::new(Inner { seed, time, state: Mutex::new(state), judge, planted }))
+        Self(Arc::new(Inner {
+            seed,
+            time: Mutex::default(),
+            state: Mutex::new(state),
+            judge: Judge::default(),
+            planted: planted::planted(),
+            disk: Mutex::default(),
+            kill: Notify::new(),
+        }))
     }
 
     /// Keeps the steps as text as well, from now on.
@@ -360,6 +388,20 @@ impl Seeded {
             let at = self.elapsed();
             self.lock().trace.note(at, what);
         }
+    }
+
+    /// Leaves this folder out of what is written down: where a test lies changes nothing of its steps.
+    pub(crate) fn hide(&self, folder: &Path) {
+        let folder = format!("{}/", folder.display());
+        if folder != "/" {
+            self.lock().trace.hide(folder);
+        }
+    }
+
+    /// Keeps a line beside the steps, for who reads them: it is no part of the digest.
+    pub(crate) fn beside(&self, what: fmt::Arguments<'_>) {
+        let at = self.elapsed();
+        self.lock().trace.beside(at, what);
     }
 
     /// Says what did not hold.

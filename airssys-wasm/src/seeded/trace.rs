@@ -20,9 +20,15 @@ pub(super) struct Trace {
     steps: u64,
     /// None where nobody wants to read it.
     lines: Option<Vec<String>>,
+    /// What is left out of each line.
+    hidden: Vec<String>,
 }
 
 impl Trace {
+    pub(super) fn hide(&mut self, text: String) {
+        self.hidden.push(text);
+    }
+
     pub(super) fn keep_text(&mut self) {
         self.lines.get_or_insert_default();
     }
@@ -32,14 +38,23 @@ impl Trace {
         let begins = self.pending.len();
         // Writing to a string cannot fail.
         let _ = writeln!(self.pending, "{}.{:06} {what}", at.as_secs(), at.subsec_micros());
-        self.steps += 1;
-        if let Some(lines) = self.lines.as_mut().filter(|lines| lines.len() < MOST_LINES) {
-            lines.push(self.pending.get(begins..).unwrap_or_default().trim_end().to_owned());
+        for hidden in &self.hidden {
+            if self.pending.get(begins..).is_some_and(|line| line.contains(hidden)) {
+                let line = self.pending.split_off(begins).replace(hidden, "");
+                self.pending.push_str(&line);
+            }
         }
+        self.steps += 1;
+        keep(&mut self.lines, self.pending.get(begins..).unwrap_or_default());
         if self.pending.len() >= AT_A_TIME {
             self.digest.update(&self.pending);
             self.pending.clear();
         }
+    }
+
+    /// Keeps a line as text alone.
+    pub(super) fn beside(&mut self, at: Duration, what: fmt::Arguments<'_>) {
+        keep(&mut self.lines, &format!("{}.{:06} ({what})", at.as_secs(), at.subsec_micros()));
     }
 
     pub(super) fn digest(&self) -> String {
@@ -52,6 +67,12 @@ impl Trace {
 
     pub(super) fn lines(&self) -> Vec<String> {
         self.lines.clone().unwrap_or_default()
+    }
+}
+
+fn keep(lines: &mut Option<Vec<String>>, line: &str) {
+    if let Some(lines) = lines.as_mut().filter(|lines| lines.len() < MOST_LINES) {
+        lines.push(line.trim_end().to_owned());
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::act::{self, Act};
+use super::written::{folder_of, time};
 use crate::config_file::{ConfigError, Source};
 use crate::seeded::Fault;
 
@@ -17,8 +19,6 @@ const EVERY: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The most messages of one workload.
 const MOST_TIMES: u64 = 1_000_000;
-/// The longest time that is written in the file.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The file as it is written.
 #[derive(Debug, Deserialize)]
@@ -32,6 +32,8 @@ struct Written {
     workload: Vec<Spanned<WrittenWorkload>>,
     #[serde(default)]
     fault: Vec<Spanned<Fault>>,
+    #[serde(default)]
+    act: Vec<Spanned<act::Written>>,
     #[serde(default)]
     check: Vec<Spanned<WrittenCheck>>,
     #[serde(default)]
@@ -146,12 +148,15 @@ pub(super) struct Check {
 pub(super) struct Plan {
     /// As it was read, to be written again with another seed.
     pub(super) text: String,
+    /// Where it lies.
+    pub(super) folder: PathBuf,
     pub(super) topology: PathBuf,
     pub(super) seed: Option<u64>,
     pub(super) seeds: Option<u64>,
     pub(super) settle: Duration,
     pub(super) workloads: Vec<Workload>,
     pub(super) faults: Vec<Fault>,
+    pub(super) acts: Vec<Act>,
     pub(super) checks: Vec<Check>,
     /// When the host is killed and started again, from the start on, the first one first.
     pub(super) kills: Vec<Duration>,
@@ -165,7 +170,7 @@ impl Plan {
 
     pub(super) fn of(source: &Source) -> Result<Self, ConfigError> {
         let written: Written = source.parse()?;
-        let folder = source.path.parent().unwrap_or(Path::new(""));
+        let folder = folder_of(source);
         if written.workload.is_empty() {
             let what = "it has no [[workload]]: nothing would be asked of the mesh";
             return Err(ConfigError::whole(&source.path, what, "add one, with `service`, `call` and `times`"));
@@ -184,12 +189,14 @@ impl Plan {
         let settle = written.settle.as_ref().map_or(Ok(SETTLE), |text| time(source, text))?;
         Ok(Self {
             text: source.text.clone(),
+            folder: folder.to_owned(),
             topology: folder.join(written.topology.unwrap_or_else(|| "airssys.toml".into())),
             seed: written.seed,
             seeds: written.seeds,
             settle,
             workloads: written.workload.iter().map(|one| workload(source, one)).collect::<Result<_, _>>()?,
             faults,
+            acts: written.act.into_iter().map(|one| Act::of(source, one)).collect::<Result<_, _>>()?,
             kills,
             checks: written.check.iter().map(|one| check(source, one)).collect::<Result<_, _>>()?,
         })
@@ -213,18 +220,6 @@ impl Plan {
 }
 
 const FAULT_HINT: &str = "write `nth = 3` for the third turn or message, or `rate = 0.01` for one in a hundred";
-
-fn time(source: &Source, text: &Spanned<String>) -> Result<Duration, ConfigError> {
-    match humantime::parse_duration(text.get_ref()) {
-        Ok(time) if time <= LONGEST => Ok(time),
-        Ok(_) => Err(source.error(&text.span(), format!("{:?} is longer than ten years", text.get_ref()), "")),
-        Err(error) => Err(source.error(
-            &text.span(),
-            format!("{:?} is no time: {error}", text.get_ref()),
-            "write a number and its unit, such as \"10ms\" or \"1h\"",
-        )),
-    }
-}
 
 fn workload(source: &Source, written: &Spanned<WrittenWorkload>) -> Result<Workload, ConfigError> {
     let span = written.span();

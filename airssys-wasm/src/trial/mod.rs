@@ -4,8 +4,11 @@
 //! [`Trial::run`] is one run, and [`Trial::explore`] runs seed after seed until one fails. It refuses a mesh of which
 //! something would not follow from the seed: files, sockets, HTTP and programs.
 
+mod act;
 mod file;
+mod operator;
 mod run;
+mod written;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -112,6 +115,8 @@ pub struct Tried {
     pub turns: u64,
     /// How often each fault came.
     pub faults: BTreeMap<String, u64>,
+    /// What the acts of an operator came to, such as `deploy till 1.1.0: live`, and how often.
+    pub acts: BTreeMap<String, u64>,
     /// How many messages of the workloads were answered or accepted, and how many were not.
     pub answered: u64,
     /// See there.
@@ -152,6 +157,8 @@ pub struct Explored {
     pub turns: u64,
     /// How often each fault came.
     pub faults: BTreeMap<String, u64>,
+    /// What the acts of an operator came to, and how often.
+    pub acts: BTreeMap<String, u64>,
     /// The SHA-256 of the digests of all runs, each after that of those before.
     pub digest: String,
     /// The first run of which something did not hold. It is the last one.
@@ -191,6 +198,9 @@ impl Explored {
         self.digest = hex::encode(&Sha256::digest(format!("{}{}", self.digest, tried.digest)));
         for (fault, times) in &tried.faults {
             *self.faults.entry(fault.clone()).or_default() += times;
+        }
+        for (act, times) in &tried.acts {
+            *self.acts.entry(act.clone()).or_default() += times;
         }
     }
 }
@@ -278,7 +288,23 @@ impl Trial {
     pub fn read(file: &Path) -> Result<Self, TrialError> {
         let plan = Plan::read(file)?;
         let topology = Topology::read(&plan.topology)?;
-        match run::unseeded(&topology) {
+        let brought_in = plan.acts.iter().filter_map(act::Act::topology);
+        if let Some(fault) = plan.faults.iter().find(|fault| fault.kind.is_of_the_disk())
+            && !run::is_durable(&topology)
+        {
+            let what = format!(
+                "a fault is `{}`, and no service of the topology has durable state: nothing is written",
+                fault.kind
+            );
+            return Err(ConfigError::whole(
+                file,
+                what,
+                "write `state = \"durable\"` for a service, or leave the fault out",
+            )
+            .into());
+        }
+        let unseeded = [&topology].into_iter().chain(brought_in).find_map(run::unseeded);
+        match unseeded {
             Some((service, what)) => Err(TrialError::NotSeeded { service, what }),
             None => Ok(Self { plan, topology }),
         }

@@ -3,7 +3,9 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,9 +13,14 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
+use super::act;
 use super::file::{Check, Message, Plan, Said, Wanted, Workload};
+use super::operator::Operator;
 use super::{TrialError, Tried};
+use crate::apply::RuntimeError;
+use crate::deploy::Progress;
 use crate::error::{CallError, SendError};
+use crate::hint::Coded;
 use crate::middleware::{Context, Layer, Operation, Verdict};
 use crate::runtime::{Runtime, ServiceStatus};
 use crate::seeded::{FaultKind, Seeded};
@@ -24,6 +31,13 @@ use crate::topology::Topology;
 const LONGEST: Duration = Duration::from_secs(120);
 /// How long the answer to a check is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a host is started that does not start for a fault.
+const MOST_STARTS: u64 = 20;
+/// How long it is left alone before that.
+const START_AGAIN: Duration = Duration::from_millis(100);
+/// The most time between a message and the same one again.
+const DOUBLE_WITHIN: Duration = Duration::from_millis(100);
 
 /// The layer by which mailboxes are full that are not.
 struct Full(Seeded);
@@ -74,63 +88,128 @@ pub(super) fn run(
 ) -> Result<Tried, TrialError> {
     let seeded = Seeded::with_faults(seed, plan.faults.clone());
     let seeded = if with_steps { seeded.keep_text() } else { seeded };
+    let seeded = seeded.with_disk();
     let data = folder().map_err(TrialError::Folder)?;
+    [Some(data.path()), plan.topology.parent(), Some(&*plan.folder)]
+        .into_iter()
+        .flatten()
+        .for_each(|it| seeded.hide(it));
     let start = async || {
         let mut builder = Runtime::builder().seeded(&seeded).layer(Full(seeded.clone()));
         if let Some(folder) = code_cache {
             builder = builder.code_cache(folder);
         }
-        if is_durable(topology) {
+        if !plan.acts.is_empty() {
+            // What was deployed or applied is what runs after a kill.
+            builder = builder.data_folder(data.path());
+        } else if is_durable(topology) {
             // What is to run is what is written; what services keep is there.
             builder = builder.data_folder(data.path()).as_written();
         }
         builder.start(topology).await.map(Arc::new)
     };
     let messages = drawn(plan, &seeded);
-    let (mut answered, mut failed, mut from) = (0, 0, Duration::ZERO);
-    for at in &plan.kills {
-        let until = *at;
-        let part = seeded.run(async || {
-            let runtime = start().await?;
-            let part = ask(&messages, &runtime, &seeded, from..until).await;
-            seeded.note(format_args!("the host is killed"));
-            Ok::<_, TrialError>(part)
-        });
-        let part = part.map_err(TrialError::Thread)??;
-        (answered, failed, from) = (answered + part.0, failed + part.1, until);
-    }
-    let last = seeded.run(async || {
-        let runtime = start().await?;
-        let part = ask(&messages, &runtime, &seeded, from..Duration::MAX).await;
-        sleep(plan.settle).await;
-        // What is judged is what is left of them.
-        seeded.end_faults();
-        for check in &plan.checks {
-            if let Err(what) = hold(check, &runtime, &seeded).await {
-                seeded.breaks(what);
+    let operator = Operator::drawn(&plan.acts, &seeded);
+    let (counts, mut from, mut is_first) = (Arc::new(Counts::default()), Duration::ZERO, true);
+    loop {
+        let kill = plan.kills.iter().find(|kill| **kill > from).copied();
+        let end = seeded.run(async || {
+            let begun = Instant::now();
+            let whole = async {
+                let runtime = match up(&start, &seeded).await {
+                    Ok(runtime) => runtime,
+                    Err(error) if is_first => return Err(error),
+                    Err(error) => {
+                        seeded.breaks(format!("the host does not start again: {error}"));
+                        return Ok(true);
+                    }
+                };
+                let part = from..kill.unwrap_or(Duration::MAX);
+                let acts = operator.begin(&runtime, &seeded, part.clone());
+                ask(&messages, &runtime, &seeded, part, &counts).await;
+                if kill.is_some() {
+                    seeded.note(format_args!("the host is killed"));
+                    seeded.power_cut();
+                    return Ok(false);
+                }
+                sleep_until(begun + act::latest(&plan.acts).saturating_sub(from)).await;
+                sleep(plan.settle).await;
+                // What is judged is what is left of them.
+                seeded.end_faults();
+                operator.end(acts, &seeded);
+                for check in &plan.checks {
+                    if let Err(what) = hold(check, &runtime, &seeded).await {
+                        seeded.breaks(what);
+                    }
+                }
+                account(&runtime, &seeded);
+                rest(&runtime, &seeded).await;
+                runtime.shutdown().await;
+                Ok::<_, TrialError>(true)
+            };
+            // Dropped after it is known that it is dead.
+            let mut whole = pin!(whole);
+            tokio::select! {
+                biased;
+                () = seeded.is_to_die() => {
+                    seeded.note(format_args!("the host is killed at a write"));
+                    Ok((false, from + begun.elapsed()))
+                }
+                is_over = &mut whole => is_over.map(|is_over| (is_over, kill.unwrap_or(from))),
             }
+        });
+        let is_over;
+        (is_over, from) = end.map_err(TrialError::Thread)??;
+        if is_over {
+            break;
         }
-        account(&runtime, &seeded);
-        rest(&runtime, &seeded).await;
-        runtime.shutdown().await;
-        Ok::<_, TrialError>(part)
-    });
-    let part = last.map_err(TrialError::Thread)??;
+        is_first = false;
+    }
     let report = seeded.report();
+    let (said, answered) = (counts.said.load(Ordering::Relaxed), counts.answered.load(Ordering::Relaxed));
     Ok(Tried {
         seed,
         digest: report.digest,
         turns: report.turns,
         faults: report.faults,
-        answered: answered + part.0,
-        failed: failed + part.1,
+        acts: operator.outcomes(),
+        answered,
+        failed: said - answered,
         passed_ms: u64::try_from(report.passed.as_millis()).unwrap_or(u64::MAX),
         broken: report.broken,
         steps: report.lines,
     })
 }
 
-fn is_durable(topology: &Topology) -> bool {
+/// Starts a host, as often as it does not start for a fault, as whoever looks after one does.
+async fn up(
+    start: &impl AsyncFn() -> Result<Arc<Runtime>, RuntimeError>,
+    seeded: &Seeded,
+) -> Result<Arc<Runtime>, TrialError> {
+    for _ in 1..MOST_STARTS {
+        let before = seeded.faults();
+        match start().await {
+            Ok(runtime) => return Ok(runtime),
+            Err(error) if seeded.faults() == before && !seeded.disk_is_full() => return Err(error.into()),
+            Err(error) => {
+                seeded.note(format_args!("the host does not start: {}", error.code()));
+                seeded.beside(format_args!("the host does not start: {error}"));
+            }
+        }
+        // It was killed over that, or is started again.
+        sleep(START_AGAIN).await;
+    }
+    Ok(start().await?)
+}
+
+/// What came of all that the workloads have said.
+#[derive(Default)]
+struct Counts {
+    said: AtomicU64,
+    answered: AtomicU64,
+}
+
+pub(super) fn is_durable(topology: &Topology) -> bool {
     topology.services().any(|node| node.keeping == Keeping::Durable)
 }
 
@@ -163,42 +242,37 @@ fn drawn(plan: &Plan, seeded: &Seeded) -> Vec<Planned> {
 }
 
 /// Says what is to be said in a part of the time, and waits for the end of that part; or until all has an answer, where
-/// it is the last one. How many had one, and how many had none.
-async fn ask(messages: &[Planned], runtime: &Arc<Runtime>, seeded: &Seeded, part: Range<Duration>) -> (u64, u64) {
+/// it is the last one.
+async fn ask(
+    messages: &[Planned],
+    runtime: &Arc<Runtime>,
+    seeded: &Seeded,
+    part: Range<Duration>,
+    counts: &Arc<Counts>,
+) {
     let (mut under_way, begun) = (JoinSet::new(), Instant::now());
-    let (mut said, mut answered) = (0, 0);
     for Planned { at, patience, message } in messages.iter().filter(|planned| part.contains(&planned.at)) {
         let (at, patience) = (begun + at.saturating_sub(part.start), *patience);
         let (runtime, seeded, message) = (Arc::clone(runtime), seeded.clone(), message.clone());
-        said += 1;
+        let counts = Arc::clone(counts);
         under_way.spawn(async move {
             sleep_until(at).await;
-            let answer = match seeded.message(&message.service, FaultKind::Drop) {
-                false => match timeout(patience + PATIENCE, say(&message, &runtime, patience)).await {
-                    Ok(answer) => answer,
-                    Err(_elapsed) => {
-                        let what =
-                            format!("client {} {}: neither answer nor error", message.service, message.said.text());
-                        seeded.breaks(format!("{what} within {:?}", patience + PATIENCE));
-                        Err("nothing: no answer, and no error".to_owned())
-                    }
-                },
-                true => {
-                    sleep(patience).await;
-                    Err("nothing: it got lost on its way".to_owned())
+            counts.said.fetch_add(1, Ordering::Relaxed);
+            let answer = match timeout(patience + PATIENCE, sent(&message, &runtime, &seeded, patience)).await {
+                Ok(answer) => answer,
+                Err(_elapsed) => {
+                    let what = format!("client {} {}: neither answer nor error", message.service, message.said.text());
+                    seeded.breaks(format!("{what} within {:?}", patience + PATIENCE));
+                    Err("nothing: no answer, and no error".to_owned())
                 }
             };
             let Message { service, said, .. } = &message;
             let told = answer.as_deref().unwrap_or_else(|error| error);
             seeded.note(format_args!("client {service} {:?}: {told:?}", said.text()));
-            answer.is_ok()
+            counts.answered.fetch_add(answer.is_ok().into(), Ordering::Relaxed);
         });
     }
-    let all = async {
-        while let Some(ended) = under_way.join_next().await {
-            answered += u64::from(ended.unwrap_or(false));
-        }
-    };
+    let all = async { while under_way.join_next().await.is_some() {} };
     if part.end == Duration::MAX {
         all.await;
     } else {
@@ -206,7 +280,32 @@ async fn ask(messages: &[Planned], runtime: &Arc<Runtime>, seeded: &Seeded, part
         let _not_all_perhaps = timeout_at(end, all).await;
         sleep_until(end).await;
     }
-    (answered, said - answered)
+}
+
+/// Says one thing over a way to the mesh on which it gets lost, is late or comes twice, where the faults say so.
+async fn sent(message: &Message, runtime: &Runtime, seeded: &Seeded, patience: Duration) -> Result<String, String> {
+    let service = &message.service;
+    if seeded.message(service, FaultKind::Drop) {
+        sleep(patience).await;
+        return Err("nothing: it got lost on its way".to_owned());
+    }
+    let mut left = patience;
+    if seeded.message(service, FaultKind::Late) {
+        let late = seeded.some_of(patience);
+        sleep(late).await;
+        left -= late;
+    }
+    if !seeded.message(service, FaultKind::Double) {
+        return say(message, runtime, left).await;
+    }
+    let behind = seeded.some_of(left.min(DOUBLE_WITHIN));
+    let again = async {
+        sleep(behind).await;
+        let answer = say(message, runtime, left - behind).await;
+        let told = answer.as_deref().unwrap_or_else(|error| error);
+        seeded.note(format_args!("client {service} {:?} for the second time: {told:?}", message.said.text()));
+    };
+    tokio::join!(say(message, runtime, left), again).0
 }
 
 /// Says one thing; the answer as text, or what came instead of it.
@@ -271,16 +370,27 @@ async fn rest(runtime: &Runtime, seeded: &Seeded) {
     }
 }
 
-/// Each message that was accepted has a fate: handled, a fault, or a dead letter.
+/// Each message that was accepted has a fate: handled, a fault, or a dead letter. What was told of a deployment is so.
 fn account(runtime: &Runtime, seeded: &Seeded) {
-    for ServiceStatus { service, accepted, handled, faulted, queued, .. } in runtime.services() {
+    for ServiceStatus { service, accepted, handled, faulted, queued, keys, suspended, damage, .. } in runtime.services()
+    {
         let buried = seeded.buried(&service);
+        // A message over which an actor was suspended is in hand, and waits with the others.
+        let in_hand = if suspended { keys.max(1) as u64 } else { 0 };
         // What was never accepted may be handled or buried all the same: calls of a turn that was discarded.
         let known = handled + faulted + buried + queued as u64;
-        if accepted > known {
+        if accepted > known + in_hand {
             seeded.breaks(format!(
                 "{service} accepted {accepted} messages: {handled} were handled, {faulted} had a fault, {buried} are dead letters, {queued} wait, and the others are lost"
             ));
+        }
+        let end = runtime.deployment(&service).map(|last| last.progress());
+        if let Some(Progress::RolledBack { reason }) = end
+            && suspended
+            && damage.is_empty()
+        {
+            let what = "its last deployment is told to be rolled back, and it is suspended";
+            seeded.breaks(format!("{service}: {what}: {reason}"));
         }
     }
 }

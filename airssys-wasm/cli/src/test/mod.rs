@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args) -> Result<(), TestError> {
 }
 
 fn text(
-    Explored { runs, turns, faults, digest, failure, .. }: &Explored,
+    Explored { runs, turns, faults, acts, digest, failure, .. }: &Explored,
     took: Duration,
     replay: Option<&str>,
 ) -> String {
@@ -111,6 +111,9 @@ fn text(
     );
     for (fault, times) in faults {
         text.push_str(&format!("\n  {times} x {fault}"));
+    }
+    for (act, times) in acts {
+        text.push_str(&format!("\n  {times} x {act}"));
     }
     let Some(failure) = failure else {
         text.push_str(&format!("\nall that has to hold did; the digest is {digest}"));

@@ -288,7 +288,8 @@ impl<'a> Steps<'a> {
         let no_folder = || RuntimeError::NoDataFolder { service: service.clone() };
         let folder = self.hosted.desired.data_folder().ok_or_else(no_folder)?.to_owned();
         let most = self.hosted.desired.in_force().settings.durable_bytes;
-        let mut states = opened(folder, vec![service.clone()], most).await?;
+        let seeded = self.hosted.actual.mesh.seeded.clone();
+        let mut states = opened(folder, vec![service.clone()], most, seeded).await?;
         self.hosted.actual.set_journal(states.journal);
         Ok(states.services.remove(&service))
     }

@@ -3,9 +3,10 @@
 
 use wasmtime::Store;
 
-use super::Instance;
+use super::{Instance, Ran};
 use crate::engine::guest::Guest;
 use crate::error::Crash;
+use crate::seeded::Moment;
 
 /// What stands for a tick of the engines' clock, in instructions: about as many as a processor does in it.
 const TICK: u64 = 4_000_000;
@@ -30,9 +31,35 @@ impl Instance {
             None => (budget, None),
         };
         store.data_mut().planned = planned;
+        store.data_mut().limiter.refuses = false;
         // It fails where the engine counts nothing, and that of a seeded host does.
         let _it_counts = store.set_fuel(fuel);
         used
+    }
+}
+
+impl Instance {
+    /// Gives it no more memory in the turn that is about to begin.
+    pub(crate) fn refuse_memory(&mut self) {
+        self.store.data_mut().limiter.refuses = true;
+    }
+
+    /// A moment of its life begins, in which the seed may have it crash.
+    pub(super) fn life(&mut self, moment: Moment) -> Option<Crash> {
+        let identity = &self.store.data().turn.identity;
+        // What is none in a host that is not seeded.
+        let instructions = identity.mesh.seeded.as_ref()?.life(identity.address().as_str(), moment)?;
+        let crash = Crash::Planned { moment: moment.to_string() };
+        self.refuel(Some((instructions, crash.clone())));
+        Some(crash)
+    }
+
+    /// The moment is over: what was over before that instruction crashes now.
+    pub(super) fn lived<T>(&mut self, planned: Option<Crash>, ran: Ran<T>) -> Ran<T> {
+        match (planned, ran) {
+            (Some(crash), Ran::Done(_) | Ran::Fault(_)) => Ran::Crashed(crash),
+            (_, ran) => ran,
+        }
     }
 }
 

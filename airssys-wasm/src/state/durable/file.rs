@@ -31,6 +31,7 @@ use super::pages::{Commit, Pages};
 use super::storage::Storage;
 use super::sums::{Record, Sums, of_value, write_value};
 use super::survey::{Survey, about};
+use crate::seeded::Disk;
 
 /// Pages of the file that are kept in memory, in bytes. What is read in turns is in memory anyway.
 const CACHE_BYTES: usize = 16 << 20;
@@ -101,12 +102,21 @@ impl StateFile {
         }
     }
 
+    /// On the disk of a seeded host, as that is.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError`].
+    pub(crate) fn on_disk(disk: Disk) -> Result<Self, StateError> {
+        // Wherever the data folder of this run is.
+        Self::on(disk, Path::new("the disk"))
+    }
+
     /// On something else than a file; `name` is what errors call it.
     ///
     /// # Errors
     ///
     /// [`StateError`].
-    #[cfg(test)]
     pub(super) fn on(backend: impl redb::StorageBackend, name: &Path) -> Result<Self, StateError> {
         Self::whole(Storage::new(backend), name.to_owned(), None)
     }

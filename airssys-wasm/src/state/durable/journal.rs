@@ -17,6 +17,7 @@ use super::kept::LoadedService;
 use super::sums::Sums;
 use super::writer::{Batch, Order, Pause, Writer, pause};
 use crate::blocking;
+use crate::seeded::Seeded;
 use crate::state::{Home, NO_MESSAGE, Thread};
 
 /// How long a write takes where the clock is paused.
@@ -59,18 +60,18 @@ impl Journal {
     /// Starts the thread. It ends, and closes the file, when it is told to or nobody has a way to it any more.
     ///
     /// `bytes` is what all services together have in the file.
-    pub(crate) fn start(file: StateFile, bytes: u64) -> io::Result<Self> {
-        Self::start_with(file, bytes, pause)
+    pub(crate) fn start(file: StateFile, bytes: u64, seeded: Option<Seeded>) -> io::Result<Self> {
+        Self::start_with(file, bytes, pause, seeded)
     }
 
     /// The same, with another pause between looks at a disk that failed.
-    pub(super) fn start_with(file: StateFile, bytes: u64, pause: Pause) -> io::Result<Self> {
+    pub(super) fn start_with(file: StateFile, bytes: u64, pause: Pause, seeded: Option<Seeded>) -> io::Result<Self> {
         let (orders, asked) = channel();
         let budget = Arc::new(Budget::new(bytes));
-        let writer = Writer::new(file, Arc::clone(&budget), pause);
+        let writer = Writer::new(file, Arc::clone(&budget), pause, seeded.clone());
         let orders = if blocking::is_in_place() {
             let bell = Arc::new(Notify::new());
-            tokio::spawn(in_place(writer, asked, Arc::clone(&bell)));
+            tokio::spawn(in_place(writer, asked, Arc::clone(&bell), seeded));
             Way { orders, bell: Some(bell) }
         } else {
             let runtime = Handle::try_current().ok();
@@ -139,12 +140,13 @@ impl Journal {
 }
 
 /// Writes as the thread does, on the runtime's own: until it is told to close.
-async fn in_place(mut writer: Writer, asked: Receiver<Order>, bell: Arc<Notify>) {
+async fn in_place(mut writer: Writer, asked: Receiver<Order>, bell: Arc<Notify>, seeded: Option<Seeded>) {
     let mut batch = Batch::default();
     loop {
         bell.notified().await;
         // What comes meanwhile is written as one step, as where a disk takes its time.
-        tokio::time::sleep(SYNC).await;
+        let more = seeded.as_ref().map(Seeded::disk_is_slow).unwrap_or_default();
+        tokio::time::sleep(SYNC + more).await;
         while let Ok(first) = asked.try_recv() {
             writer.step(&mut batch, first, &asked);
             if batch.is_to_close() {

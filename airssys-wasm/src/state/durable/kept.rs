@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::lost::LostKeys;
-use super::sums::Sums;
+use super::sums::{Record, Sums};
 
 /// One state as it is on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +30,13 @@ impl KeptState {
 pub(crate) struct Loaded {
     pub(crate) kept: KeptState,
     pub(in crate::state) sums: Sums,
+}
+
+impl Loaded {
+    /// What its record says.
+    pub(crate) fn told(&self) -> Option<String> {
+        Record { commits: self.kept.commits, schema: self.kept.schema, sums: self.sums }.told()
+    }
 }
 
 /// What is loaded of a service.

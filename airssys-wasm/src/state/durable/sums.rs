@@ -53,6 +53,12 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// What it says of a state, for who compares it with another one; none where nobody has written to it.
+    pub(in crate::state) fn told(self) -> Option<String> {
+        let Self { commits, schema, sums: Sums { values, all } } = self;
+        (commits > 0).then(|| format!("commit {commits} in schema {schema} with {values} values of {all:016x}"))
+    }
+
     /// As it is written.
     fn to_bytes(self, service: &str, actor: &str) -> [u8; RECORD + SUM] {
         let mut bytes = [0; RECORD + SUM];

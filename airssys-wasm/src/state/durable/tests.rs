@@ -45,7 +45,7 @@ fn service_states(file: StateFile) -> (ServiceStates, Journal) {
 fn service_states_with(file: StateFile, pause: Pause) -> (ServiceStates, Journal) {
     let kept = file.load("counter").unwrap();
     let bytes = file.services().unwrap().iter().map(|service| file.bytes(service).unwrap()).sum();
-    let journal = Journal::start_with(file, bytes, pause).unwrap();
+    let journal = Journal::start_with(file, bytes, pause, None).unwrap();
     (ServiceStates::new(journal.clone(), "counter", kept), journal)
 }
 

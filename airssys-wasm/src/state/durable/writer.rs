@@ -18,16 +18,18 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::StateError;
 use super::budget::Budget;
 use super::file::{DiskCommit, StateFile};
 use super::kept::LoadedService;
 use super::sums::{Record, Sums, of_value};
+use crate::seeded::Seeded;
 use crate::state::saving::OnDisk;
 use crate::state::{NO_MESSAGE, Save, State};
 
@@ -72,6 +74,8 @@ pub(super) struct Writer {
     failing: bool,
     /// The sums of a group's values; kept, so that they are not allocated for each group.
     sums: Vec<u64>,
+    /// Who compares what was told with what is found after a kill, in a seeded host.
+    seeded: Option<Seeded>,
 }
 
 /// What is done at the same time.
@@ -146,8 +150,8 @@ impl Before {
 }
 
 impl Writer {
-    pub(super) fn new(file: StateFile, budget: Arc<Budget>, pause: Pause) -> Self {
-        Self { file, budget, pause, look_from: Instant::now(), doubt: None, failing: false, sums: Vec::new() }
+    pub(super) fn new(file: StateFile, budget: Arc<Budget>, pause: Pause, seeded: Option<Seeded>) -> Self {
+        Self { file, budget, pause, look_from: Instant::now(), doubt: None, failing: false, sums: Vec::new(), seeded }
     }
 
     /// Until it is told to close, or nobody can tell it anything any more.
@@ -251,6 +255,13 @@ impl Writer {
         let mut sums = mem::take(&mut self.sums);
         sums.clear();
         let records: Vec<Summed> = group.iter().map(|save| Summed::of(save, &mut sums)).collect();
+        if let Some(seeded) = &self.seeded {
+            let homes =
+                group.iter().zip(&records).filter_map(|(save, summed)| Some((save.state.home.as_ref()?, summed)));
+            homes.for_each(|(home, summed)| {
+                seeded.kept(|kept| kept.begins(&home.service, &home.actor, summed.record.told()));
+            });
+        }
         let outcome = self.write(group, &records, &sums);
         self.sums = sums;
         if outcome.is_ok() {
@@ -263,6 +274,9 @@ impl Writer {
                     writes.commit(&state, schema);
                     if let Some(home) = &state.home {
                         *home.sums() = record.sums;
+                        if let Some(seeded) = &self.seeded {
+                            seeded.kept(|kept| kept.is_there(&home.service, &home.actor));
+                        }
                         // A message whose turn was saved stays that, whatever was saved since over no message.
                         if id != NO_MESSAGE {
                             home.last.store(id, Ordering::Release);

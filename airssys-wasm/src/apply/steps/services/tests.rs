@@ -22,7 +22,7 @@ fn service(durable: Option<&Arc<ServiceStates>>) -> Service {
 #[tokio::test]
 async fn a_commit_that_is_on_its_way_is_carried_over() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::start(StateFile::open(folder.path()).unwrap(), 0).unwrap();
+    let journal = Journal::start(StateFile::open(folder.path()).unwrap(), 0, None).unwrap();
     let durable = Arc::new(ServiceStates::new(journal, "one", LoadedService::default()));
     let (from, to) = (service(Some(&durable)), service(None));
     let state = from.state_of("").unwrap();

@@ -132,7 +132,7 @@ async fn a_value_that_is_not_what_was_written_is_lost_alone_and_is_never_written
     writing.commit().unwrap();
     drop(database);
 
-    let journal = Journal::start(StateFile::open_without_damage(data.path()).unwrap(), 0).unwrap();
+    let journal = Journal::start(StateFile::open_without_damage(data.path()).unwrap(), 0, None).unwrap();
     let states = ServiceStates::new(journal.clone(), "a", journal.read("a").await.unwrap().unwrap());
     let (damaged, well, new) = (states.state("x"), states.state("y"), states.state("z"));
     assert!(damaged.damage().unwrap().to_string().contains("\"x\""));
@@ -150,7 +150,7 @@ async fn a_value_that_is_not_what_was_written_is_lost_alone_and_is_never_written
     assert!(survey.damage.iter().all(|damage| damage.actor.as_deref() == Some("x")), "{:?}", survey.damage);
     assert_eq!(survey.states["a"]["y"].values["k"], "new");
 
-    let journal = Journal::start(StateFile::open_without_damage(data.path()).unwrap(), 0).unwrap();
+    let journal = Journal::start(StateFile::open_without_damage(data.path()).unwrap(), 0, None).unwrap();
     let states = ServiceStates::new(journal.clone(), "a", journal.read("a").await.unwrap().unwrap());
     let damaged = states.state("x");
     damaged.forget(damaged.forgotten()).unwrap().done().await.unwrap();

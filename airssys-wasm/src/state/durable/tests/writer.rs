@@ -9,7 +9,7 @@ async fn a_commit_that_meets_a_damaged_page_is_refused_and_so_is_the_next_one() 
     let mut file = on(&disk);
     disk.damage(b"actor");
     file.reopen().unwrap();
-    let journal = Journal::start_with(file, 0, |_| Duration::ZERO).unwrap();
+    let journal = Journal::start_with(file, 0, |_| Duration::ZERO, None).unwrap();
     let state = ServiceStates::new(journal.clone(), "counter", LoadedService::default()).state("");
     for _ in 0..2 {
         let refused = write(&state, 1).await;
