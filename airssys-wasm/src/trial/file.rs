@@ -7,14 +7,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::config_file::{ConfigError, Source};
-use crate::seeded::Fault;
+use crate::seeded::{Fault, Pause, Wait};
 
 /// How long a mesh is left alone after the last message, before it is judged.
-const SETTLE: Duration = Duration::from_secs(60);
+pub(super) const SETTLE: Duration = Duration::from_secs(60);
 /// The time between two messages of one workload.
 const EVERY: Duration = Duration::from_millis(10);
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The most messages of one workload.
 const MOST_TIMES: u64 = 1_000_000;
 /// The longest time that is written in the file.
@@ -36,6 +36,10 @@ struct Written {
     check: Vec<Spanned<WrittenCheck>>,
     #[serde(default)]
     kill: Vec<Spanned<String>>,
+    #[serde(default = "yes")]
+    jitter: bool,
+    #[serde(default)]
+    pause: Vec<Spanned<WrittenPause>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +50,7 @@ struct WrittenWorkload {
     call: Option<String>,
     ask: Option<String>,
     send: Option<String>,
+    at: Option<Spanned<String>>,
     #[serde(default = "once")]
     times: u64,
     every: Option<Spanned<String>>,
@@ -72,8 +77,22 @@ struct WrittenQuestion {
     ask: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPause {
+    service: String,
+    nth: u64,
+    others: Option<u64>,
+    #[serde(rename = "for")]
+    time: Option<Spanned<String>>,
+}
+
 fn once() -> u64 {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What is said to a service.
@@ -124,6 +143,9 @@ impl Message {
 #[derive(Debug, Clone)]
 pub(super) struct Workload {
     pub(super) message: Message,
+    /// When the first one is said, and each other one `every` later; none where each is said somewhere in its part of
+    /// the time.
+    pub(super) at: Option<Duration>,
     pub(super) times: u64,
     pub(super) every: Duration,
     pub(super) patience: Duration,
@@ -155,6 +177,9 @@ pub(super) struct Plan {
     pub(super) checks: Vec<Check>,
     /// When the host is killed and started again, from the start on, the first one first.
     pub(super) kills: Vec<Duration>,
+    /// Whether turns wait as it is drawn; only as it is written otherwise.
+    pub(super) jitter: bool,
+    pub(super) pauses: Vec<Pause>,
 }
 
 impl Plan {
@@ -166,13 +191,19 @@ impl Plan {
     pub(super) fn of(source: &Source) -> Result<Self, ConfigError> {
         let written: Written = source.parse()?;
         let folder = source.path.parent().unwrap_or(Path::new(""));
-        if written.workload.is_empty() {
-            let what = "it has no [[workload]]: nothing would be asked of the mesh";
+        if written.workload.is_empty() && written.check.is_empty() {
+            let what = "it has no [[workload]] and no [[check]]: nothing would be asked of the mesh";
             return Err(ConfigError::whole(&source.path, what, "add one, with `service`, `call` and `times`"));
         }
         if written.seeds == Some(0) {
             let what = "`seeds` is 0: nothing would be run";
             return Err(ConfigError::whole(&source.path, what, "write how many seeds are tried, from 1"));
+        }
+        if written.jitter
+            && let Some(pause) = written.pause.first()
+        {
+            let what = "a [[pause]] stands in the place of the pauses that are drawn, and here they are drawn";
+            return Err(source.error(&pause.span(), what, "write `jitter = false` at the beginning of the file"));
         }
         let mut faults = Vec::new();
         for fault in written.fault {
@@ -191,6 +222,8 @@ impl Plan {
             workloads: written.workload.iter().map(|one| workload(source, one)).collect::<Result<_, _>>()?,
             faults,
             kills,
+            jitter: written.jitter,
+            pauses: written.pause.iter().map(|one| pause(source, one)).collect::<Result<_, _>>()?,
             checks: written.check.iter().map(|one| check(source, one)).collect::<Result<_, _>>()?,
         })
     }
@@ -228,7 +261,7 @@ fn time(source: &Source, text: &Spanned<String>) -> Result<Duration, ConfigError
 
 fn workload(source: &Source, written: &Spanned<WrittenWorkload>) -> Result<Workload, ConfigError> {
     let span = written.span();
-    let WrittenWorkload { service, key, call, ask, send, times, every, patience } = written.get_ref();
+    let WrittenWorkload { service, key, call, ask, send, at, times, every, patience } = written.get_ref();
     let said = match (call, ask, send) {
         (Some(call), None, None) => Said::Call(call.clone()),
         (None, Some(body), None) => Said::Ask(body.clone()),
@@ -244,10 +277,28 @@ fn workload(source: &Source, written: &Spanned<WrittenWorkload>) -> Result<Workl
     let or = |text: &Option<Spanned<String>>, usual| text.as_ref().map_or(Ok(usual), |text| time(source, text));
     Ok(Workload {
         message: Message { service: service.clone(), key: key.clone(), said },
+        at: at.as_ref().map(|text| time(source, text)).transpose()?,
         times: *times,
         every: or(every, EVERY)?,
         patience: or(patience, PATIENCE)?,
     })
+}
+
+fn pause(source: &Source, written: &Spanned<WrittenPause>) -> Result<Pause, ConfigError> {
+    let WrittenPause { service, nth, others, time: text } = written.get_ref();
+    let wait = match (others, text) {
+        (Some(times), None) => Wait::Others(*times),
+        (None, Some(text)) => Wait::For(time(source, text)?),
+        _ => {
+            let what = "a [[pause]] has one of `others` and `for`";
+            let hint = "`others = 2` lets others go on twice before that turn, `for = \"5ms\"` has it wait so long";
+            return Err(source.error(&written.span(), what, hint));
+        }
+    };
+    if *nth == 0 {
+        return Err(source.error(&written.span(), "`nth` is 0, and turns are counted from 1", ""));
+    }
+    Ok(Pause { service: service.clone(), nth: *nth, wait })
 }
 
 fn check(source: &Source, written: &Spanned<WrittenCheck>) -> Result<Check, ConfigError> {

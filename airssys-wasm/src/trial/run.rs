@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::file::{Check, Message, Plan, Said, Wanted, Workload};
 use super::{TrialError, Tried};
+use crate::apply::RuntimeError;
 use crate::error::{CallError, SendError};
 use crate::middleware::{Context, Layer, Operation, Verdict};
 use crate::runtime::{Runtime, ServiceStatus};
@@ -63,34 +64,27 @@ pub(super) fn unseeded(topology: &Topology) -> Option<(String, &'static str)> {
     })
 }
 
+/// What a run follows from, as a plan says.
+pub(super) fn seeded(plan: &Plan, seed: u64) -> Seeded {
+    let seeded = Seeded::with_faults(seed, plan.faults.clone());
+    if plan.jitter { seeded } else { seeded.with_pauses(plan.pauses.clone()) }
+}
+
 pub(super) fn run(
     plan: &Plan,
     topology: &Topology,
-    seed: u64,
+    seeded: &Seeded,
     code_cache: Option<&Path>,
-    with_steps: bool,
 ) -> Result<Tried, TrialError> {
-    let seeded = Seeded::with_faults(seed, plan.faults.clone());
-    let seeded = if with_steps { seeded.keep_text() } else { seeded };
     let data = folder().map_err(TrialError::Folder)?;
-    let start = async || {
-        let mut builder = Runtime::builder().seeded(&seeded).layer(Full(seeded.clone()));
-        if let Some(folder) = code_cache {
-            builder = builder.code_cache(folder);
-        }
-        if is_durable(topology) {
-            // What is to run is what is written; what services keep is there.
-            builder = builder.data_folder(data.path()).as_written();
-        }
-        builder.start(topology).await.map(Arc::new)
-    };
-    let messages = drawn(plan, &seeded);
+    let begin = async || start(topology, seeded, data.path(), code_cache).await.map(Arc::new);
+    let messages = drawn(plan, seeded);
     let (mut answered, mut failed, mut from) = (0, 0, Duration::ZERO);
     for at in &plan.kills {
         let until = *at;
         let part = seeded.run(async || {
-            let runtime = start().await?;
-            let part = ask(&messages, &runtime, &seeded, from..until).await;
+            let runtime = begin().await?;
+            let part = ask(&messages, &runtime, seeded, from..until).await;
             seeded.note(format_args!("the host is killed"));
             Ok::<_, TrialError>(part)
         });
@@ -98,26 +92,29 @@ pub(super) fn run(
         (answered, failed, from) = (answered + part.0, failed + part.1, until);
     }
     let last = seeded.run(async || {
-        let runtime = start().await?;
-        let part = ask(&messages, &runtime, &seeded, from..Duration::MAX).await;
+        let runtime = begin().await?;
+        let part = ask(&messages, &runtime, seeded, from..Duration::MAX).await;
         sleep(plan.settle).await;
         // What is judged is what is left of them.
         seeded.end_faults();
         for check in &plan.checks {
-            if let Err(what) = hold(check, &runtime, &seeded).await {
+            if let Err(what) = hold(check, &runtime, seeded).await {
                 seeded.breaks(what);
             }
         }
-        account(&runtime, &seeded);
+        account(&runtime, seeded);
         runtime.shutdown().await;
         Ok::<_, TrialError>(part)
     });
     let part = last.map_err(TrialError::Thread)??;
     let report = seeded.report();
     Ok(Tried {
-        seed,
+        seed: report.seed,
         digest: report.digest,
+        forced: Vec::new(),
         turns: report.turns,
+        turns_of: report.turns_of,
+        reached: report.reached,
         faults: report.faults,
         answered: answered + part.0,
         failed: failed + part.1,
@@ -127,36 +124,57 @@ pub(super) fn run(
     })
 }
 
+/// Starts a mesh in a seeded host, as what is written.
+pub(super) async fn start(
+    topology: &Topology,
+    seeded: &Seeded,
+    data: &Path,
+    code_cache: Option<&Path>,
+) -> Result<Runtime, RuntimeError> {
+    let mut builder = Runtime::builder().seeded(seeded).layer(Full(seeded.clone()));
+    if let Some(folder) = code_cache {
+        builder = builder.code_cache(folder);
+    }
+    if is_durable(topology) {
+        // What is to run is what is written; what services keep is there.
+        builder = builder.data_folder(data).as_written();
+    }
+    builder.start(topology).await
+}
+
 fn is_durable(topology: &Topology) -> bool {
     topology.services().any(|node| node.keeping == Keeping::Durable)
 }
 
 /// A folder for what services keep, where it costs no disk if the machine has that.
-fn folder() -> io::Result<TempDir> {
+pub(super) fn folder() -> io::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()) } else { tempfile::tempdir() }
 }
 
 /// A message that is said, when, and for how long its answer is waited for.
-struct Planned {
-    at: Duration,
-    patience: Duration,
-    message: Message,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Planned {
+    pub(super) at: Duration,
+    pub(super) patience: Duration,
+    pub(super) message: Message,
 }
 
-/// All that the workloads say, each somewhere in its own part of the time.
-fn drawn(plan: &Plan, seeded: &Seeded) -> Vec<Planned> {
+/// All that the workloads say, the first one first: each when it is written, or somewhere in its own part of the time.
+pub(super) fn drawn(plan: &Plan, seeded: &Seeded) -> Vec<Planned> {
     let each = plan.workloads.iter().flat_map(|workload| (1..=workload.times).map(move |number| (workload, number)));
     let draw = |(workload, number): (&Workload, u64)| {
         let every = u64::try_from(workload.every.as_micros()).unwrap_or(u64::MAX);
-        let from = every.saturating_mul(number - 1).saturating_add(seeded.below(every));
-        Planned {
-            at: Duration::from_micros(from),
-            patience: workload.patience,
-            message: workload.message.numbered(number),
-        }
+        let part = Duration::from_micros(every.saturating_mul(number - 1));
+        let at = match workload.at {
+            Some(first) => first.saturating_add(part),
+            None => part.saturating_add(Duration::from_micros(seeded.below(every))),
+        };
+        Planned { at, patience: workload.patience, message: workload.message.numbered(number) }
     };
-    each.map(draw).collect()
+    let mut all: Vec<Planned> = each.map(draw).collect();
+    all.sort_by_key(|planned| planned.at);
+    all
 }
 
 /// Says what is to be said in a part of the time, and waits for the end of that part; or until all has an answer, where
@@ -242,7 +260,7 @@ async fn hold(check: &Check, runtime: &Runtime, seeded: &Seeded) -> Result<(), S
 }
 
 /// Each message that was accepted has a fate: handled, a fault, or a dead letter.
-fn account(runtime: &Runtime, seeded: &Seeded) {
+pub(super) fn account(runtime: &Runtime, seeded: &Seeded) {
     for ServiceStatus { service, accepted, handled, faulted, queued, .. } in runtime.services() {
         let buried = seeded.buried(&service);
         // What was never accepted may be handled or buried all the same: calls of a turn that was discarded.
