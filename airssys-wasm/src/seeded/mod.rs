@@ -341,12 +341,8 @@ impl Seeded {
                 blocking::in_place();
                 let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
                 Ok(runtime.block_on(async {
-                    self.time().began = Some(Instant::now());
-                    let done = run().await;
-                    let mut time = self.time();
-                    let passed = time.began.take().as_ref().map(Instant::elapsed).unwrap_or_default();
-                    time.before += passed;
-                    done
+                    let _passes = Passing::begin(self);
+                    run().await
                 }))
             })?;
             running.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))
@@ -544,6 +540,25 @@ impl Seeded {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Time that passes in a run. It ends with what is run, also where that panics: what is dropped after that is dropped
+/// in no order, and nothing of it is written down.
+struct Passing<'a>(&'a Seeded);
+
+impl<'a> Passing<'a> {
+    fn begin(seeded: &'a Seeded) -> Self {
+        seeded.time().began = Some(Instant::now());
+        Self(seeded)
+    }
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        let mut time = self.0.time();
+        let passed = time.began.take().as_ref().map(Instant::elapsed).unwrap_or_default();
+        time.before += passed;
     }
 }
 
