@@ -14,10 +14,14 @@ pub(super) fn in_order<T: Sync, R: Send>(
     run: impl Fn(&T) -> R + Sync,
     mut take: impl FnMut(&T, R) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
+    if jobs <= 1 {
+        // On this thread itself, and with whatever its caller has set up for it.
+        return tasks.iter().try_for_each(|task| take(task, run(task)));
+    }
     let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (tell, told) = mpsc::channel();
     thread::scope(|threads| {
-        for _ in 0..jobs.clamp(1, tasks.len().max(1)) {
+        for _ in 0..jobs.min(tasks.len()) {
             let (next, is_over, run, tell) = (&next, &is_over, &run, tell.clone());
             threads.spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
