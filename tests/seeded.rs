@@ -118,7 +118,7 @@ fn another_seed_is_another_order() {
 #[test]
 fn the_digest_does_not_depend_on_the_machine_in_fifty_runs() {
     let mesh = Mesh::of(&probers());
-    let faults = [Fault { rate: Some(0.1), ..Fault::new(FaultKind::Crash) }];
+    let faults = [Fault { rate: Some(0.3), ..Fault::new(FaultKind::Crash) }];
     let first = mesh.run(11, &faults, busy).1;
     assert!(first.faults.len() == 3, "crashes in each moment: {:?}", first.faults);
     let again = || {
@@ -237,5 +237,33 @@ fn keys_pools_topics_timers_and_kills_follow_from_the_seed_as_well() {
         assert_eq!(one.digest, other.digest, "seed {seed}: {differs:?}");
         assert_eq!(one.broken, Vec::<String>::new(), "seed {seed}");
         assert!(one.steps.iter().filter(|line| line.contains("a host begins")).count() == 3, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_run_that_is_told_what_chance_decided_is_the_same_run() {
+    let mesh = Mesh::of(&probers());
+    let run = |seeded: Seeded| {
+        let seeded = seeded.keep_text().keep_choices();
+        let done = seeded.run(async || {
+            let runtime =
+                builder().seeded(&seeded).start(&mesh.topology).await.unwrap_or_else(|error| panic!("{error}"));
+            let _answers = busy(&runtime).await;
+            runtime.shutdown().await;
+        });
+        done.unwrap();
+        (seeded.report(), seeded.choices())
+    };
+    for seed in 1..6 {
+        let some = Fault { rate: Some(0.1), ..Fault::new(FaultKind::Crash) };
+        let full = Fault { rate: Some(0.1), ..Fault::new(FaultKind::Full) };
+        let (drawn, choices) = run(Seeded::with_faults(seed, vec![some, full]));
+        let faults: Vec<Fault> = choices.faults.iter().map(|(_, fault)| fault.clone()).collect();
+        let pauses = choices.pauses.iter().map(|(_, pause)| pause.clone()).collect();
+        assert!(faults.len() > 1 && choices.pauses.len() > 10, "{choices:?}");
+        assert!(faults.iter().all(|fault| fault.check().is_ok() && fault.nth.is_some()), "{faults:?}");
+        let (told, again) = run(Seeded::with_faults(seed, faults).with_pauses(pauses));
+        assert_eq!(drawn.digest, told.digest, "{}", first_difference(&drawn, &told));
+        assert_eq!(choices, again);
     }
 }

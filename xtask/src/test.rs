@@ -21,7 +21,8 @@ pub(crate) fn run() -> Result<(), Error> {
         left_out.push(LeftOut { tests: browser::TESTS.to_owned(), why: "there is no browser here".to_owned() });
     }
     let folder = root();
-    for guests in ["tests/guests", "examples/shop", "examples/mesh", "examples/web", policy::FOLDER] {
+    let guests = ["tests/guests", "examples/faults", "examples/shop", "examples/mesh", "examples/web", policy::FOLDER];
+    for guests in guests {
         let manifest = folder.join(guests).join("Cargo.toml");
         let mut fmt = command(&["fmt", "--all", "--check", "--manifest-path"])?;
         show(&format!("formatting of {guests}"), fmt.arg(manifest))?;

@@ -367,6 +367,18 @@ impl FromStr for Kind {
 }
 
 impl Happening {
+    /// The word for what came of it, where its kind has such words.
+    pub(super) fn state(&self) -> Option<&str> {
+        match self {
+            Self::Ended { reason, .. } | Self::DeadLetter { reason, .. } => Some(reason),
+            Self::Deployment { state, .. }
+            | Self::Apply { state, .. }
+            | Self::Operator { state, .. }
+            | Self::Grant { state, .. } => Some(state),
+            _ => None,
+        }
+    }
+
     /// What kind of event it is.
     ///
     /// # Example

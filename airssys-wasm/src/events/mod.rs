@@ -95,6 +95,7 @@ impl Events {
         }
         if let Some(seeded) = self.seeded.get() {
             seeded.note(format_args!("event {what}"));
+            seeded.reaches(what.kind().name(), what.state(), service);
             if let Happening::DeadLetter { to, reason, .. } = &what {
                 seeded.buries(to, reason);
             }

@@ -10,8 +10,10 @@ pub(super) enum Purpose {
     Faults = 2,
     /// The randomness of guests.
     Guests = 3,
-    /// What else of the host goes by chance, and what is asked of the mesh.
+    /// What else of the host goes by chance.
     Others = 4,
+    /// When what is asked of the mesh.
+    Asked = 5,
 }
 
 /// SplitMix64: small, and the same on each machine and in each version of the host.

@@ -110,12 +110,15 @@ pub(super) enum DiskWork {
 }
 
 impl FaultKind {
-    /// Whether it is about the host as a whole and its disk.
+    /// Those that are about the host as a whole and its disk.
+    pub(super) const OF_THE_DISK: [Self; 4] = [Self::DiskSlow, Self::DiskFull, Self::DiskFail, Self::Kill];
+
+    /// Whether it is one of them.
     pub(crate) fn is_of_the_disk(self) -> bool {
-        matches!(self, Self::DiskSlow | Self::DiskFull | Self::DiskFail | Self::Kill)
+        Self::OF_THE_DISK.contains(&self)
     }
 
-    fn can_come_of(self, work: DiskWork) -> bool {
+    pub(super) fn can_come_of(self, work: DiskWork) -> bool {
         match work {
             DiskWork::Write => matches!(self, Self::DiskFull | Self::DiskFail | Self::Kill),
             DiskWork::Sync => matches!(self, Self::DiskFail | Self::Kill),
@@ -178,6 +181,9 @@ pub struct Fault {
     /// At what part of the turns or messages that are meant, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
+    /// Of a crash during the `nth` turn: after so many instructions of it, from 1; by default that is drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<u64>,
     /// How often at most; by default as often as it is drawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
@@ -196,7 +202,7 @@ impl Fault {
     /// ```
     #[must_use]
     pub fn new(kind: FaultKind) -> Self {
-        Self { kind, at: None, service: None, nth: None, rate: None, count: None }
+        Self { kind, at: None, service: None, nth: None, rate: None, instruction: None, count: None }
     }
 
     /// Whether it says all that is needed.
@@ -235,11 +241,15 @@ impl Fault {
         if self.service.is_some() && self.kind.is_of_the_disk() {
             return Err(format!("`{}` is about the host and its disk, and no `service` has one of its own", self.kind));
         }
+        let is_during = self.at == Some(Moment::During) && self.nth.is_some();
+        if self.instruction.is_some_and(|at| at == 0 || !is_during) {
+            return Err("`instruction` is counted from 1, and goes with `nth` and `at = \"during\"`".to_owned());
+        }
         Ok(())
     }
 
     /// Whether it may come in a turn.
-    fn is_of_turns(&self) -> bool {
+    pub(super) fn is_of_turns(&self) -> bool {
         match self.kind {
             FaultKind::Crash => self.at.is_none_or(Moment::is_of_turns),
             FaultKind::Hang | FaultKind::Memory => true,
@@ -248,12 +258,14 @@ impl Fault {
     }
 
     /// Whether a turn of this actor is meant.
-    fn is_about(&self, address: &str) -> bool {
-        match self.service.as_deref() {
-            None => true,
-            Some(place) => place == address || address.split('/').next() == Some(place),
-        }
+    pub(super) fn is_about(&self, address: &str) -> bool {
+        self.service.as_deref().is_none_or(|place| is_at(place, address))
     }
+}
+
+/// Whether an address is this place: the one address, or one of the service.
+pub(super) fn is_at(place: &str, address: &str) -> bool {
+    place == address || address.split('/').next() == Some(place)
 }
 
 /// What goes wrong in one turn.
@@ -272,6 +284,28 @@ impl fmt::Display for InTurn {
             Self::Hang => f.write_str("hang"),
             Self::Memory => f.write_str("memory"),
         }
+    }
+}
+
+impl InTurn {
+    /// What a fault is in a turn, where it is of turns.
+    pub(super) fn of(fault: &Fault) -> Self {
+        match fault.kind {
+            FaultKind::Hang => Self::Hang,
+            FaultKind::Memory => Self::Memory,
+            _ => Self::Crash(fault.at.unwrap_or(Moment::After)),
+        }
+    }
+
+    /// The fault by which it comes at the `nth` turn of an actor again, where it came after so many instructions.
+    pub(super) fn at(self, actor: &str, nth: u64, instructions: u64) -> Fault {
+        let (kind, at) = match self {
+            Self::Crash(moment) => (FaultKind::Crash, Some(moment)),
+            Self::Hang => (FaultKind::Hang, None),
+            Self::Memory => (FaultKind::Memory, None),
+        };
+        let instruction = (at == Some(Moment::During)).then_some(instructions);
+        Fault { at, service: Some(actor.to_owned()), nth: Some(nth), instruction, ..Fault::new(kind) }
     }
 }
 
@@ -302,16 +336,22 @@ impl Plan {
         self.faults.clear();
     }
 
-    /// What goes wrong in the turn that an actor begins now; none where nothing does.
-    pub(super) fn turn(&mut self, address: &str, draw: &mut Draw) -> Option<InTurn> {
-        let (kind, at) = self.hit(address, draw, Fault::is_of_turns)?;
+    /// What goes wrong in the turn that an actor begins now, and after how many instructions where that is written;
+    /// none where nothing does.
+    pub(super) fn turn(&mut self, address: &str, draw: &mut Draw) -> Option<(InTurn, Option<u64>)> {
+        let (kind, at, instruction) = self.hit(address, draw, Fault::is_of_turns)?;
         let wrong = match kind {
             FaultKind::Hang => InTurn::Hang,
             FaultKind::Memory => InTurn::Memory,
             _ => InTurn::Crash(at),
         };
-        self.count(wrong);
-        Some(wrong)
+        self.came(wrong);
+        Some((wrong, instruction))
+    }
+
+    /// This came.
+    pub(super) fn came(&mut self, what: impl fmt::Display) {
+        *self.done.entry(what.to_string()).or_default() += 1;
     }
 
     /// Whether an actor crashes in this moment of its life.
@@ -319,20 +359,16 @@ impl Plan {
         let is_meant = |fault: &Fault| fault.kind == FaultKind::Crash && fault.at == Some(moment);
         let hit = self.hit(address, draw, is_meant).is_some();
         if hit {
-            self.count(InTurn::Crash(moment));
+            self.came(InTurn::Crash(moment));
         }
         hit
     }
 
     /// What goes wrong with the disk.
     pub(super) fn disk(&mut self, work: DiskWork, draw: &mut Draw) -> Option<FaultKind> {
-        let (kind, _) = self.hit("", draw, |fault| fault.kind.can_come_of(work))?;
-        self.count(kind);
+        let (kind, ..) = self.hit("", draw, |fault| fault.kind.can_come_of(work))?;
+        self.came(kind);
         Some(kind)
-    }
-
-    fn count(&mut self, wrong: impl fmt::Display) {
-        *self.done.entry(wrong.to_string()).or_default() += 1;
     }
 
     /// The host is not killed any more.
@@ -344,7 +380,7 @@ impl Plan {
     pub(super) fn message(&mut self, address: &str, draw: &mut Draw, kind: FaultKind) -> bool {
         let hit = self.hit(address, draw, |fault| fault.kind == kind).is_some();
         if hit {
-            self.count(kind);
+            self.came(kind);
         }
         hit
     }
@@ -355,7 +391,7 @@ impl Plan {
         address: &str,
         draw: &mut Draw,
         is_meant: impl Fn(&Fault) -> bool,
-    ) -> Option<(FaultKind, Moment)> {
+    ) -> Option<(FaultKind, Moment, Option<u64>)> {
         let mut hit = None;
         for Counted { fault, seen, times } in &mut self.faults {
             if !is_meant(fault) || !fault.is_about(address) {
@@ -367,11 +403,18 @@ impl Plan {
                 (None, Some(rate)) => draw.happens(rate),
                 (None, None) => false,
             };
-            let moments = [Moment::Before, Moment::During, Moment::After];
-            let drawn = moments[usize::try_from(draw.below(3)).unwrap_or_default()];
+            let moment = match (fault.at, fault.kind) {
+                (Some(at), _) => at,
+                // What is at one turn alone draws nothing that another one would draw otherwise.
+                (None, FaultKind::Crash) => {
+                    let moments = [Moment::Before, Moment::During, Moment::After];
+                    moments[usize::try_from(draw.below(3)).unwrap_or_default()]
+                }
+                (None, _) => Moment::After,
+            };
             if happens && hit.is_none() && fault.count.is_none_or(|most| *times < most) {
                 *times += 1;
-                hit = Some((fault.kind, fault.at.unwrap_or(drawn)));
+                hit = Some((fault.kind, moment, fault.instruction));
             }
         }
         hit
@@ -396,7 +439,7 @@ mod tests {
 
     fn hits(faults: Vec<Fault>, addresses: &[&str]) -> Vec<Option<InTurn>> {
         let (mut plan, mut draw) = (Plan::new(faults), Draw::new(1, Purpose::Faults));
-        addresses.iter().map(|address| plan.turn(address, &mut draw)).collect()
+        addresses.iter().map(|address| plan.turn(address, &mut draw).map(|(wrong, _)| wrong)).collect()
     }
 
     #[test]
@@ -444,6 +487,7 @@ mod tests {
             (Fault { rate: Some(0.5), count: Some(0), ..crash() }, "never happens"),
             (Fault { nth: Some(1), at: Some(Moment::After), ..Fault::new(FaultKind::Hang) }, "about a crash"),
             (Fault { nth: Some(1), service: Some("a".to_owned()), ..Fault::new(FaultKind::Kill) }, "about the host"),
+            (Fault { rate: Some(0.5), instruction: Some(3), ..crash() }, "goes with `nth`"),
         ] {
             let wrong = fault.check().unwrap_err();
             assert!(wrong.contains(says), "{wrong}");
@@ -476,7 +520,7 @@ mod tests {
         let hang = Fault { nth: Some(1), ..Fault::new(FaultKind::Hang) };
         let (mut plan, mut draw) = (Plan::new(vec![full, hang]), Draw::new(1, Purpose::Faults));
         assert!(!plan.message("a", &mut draw, FaultKind::Full));
-        assert_eq!(plan.turn("a", &mut draw), Some(InTurn::Hang));
+        assert_eq!(plan.turn("a", &mut draw), Some((InTurn::Hang, None)));
         assert!(!plan.message("a", &mut draw, FaultKind::Drop));
         assert!(plan.message("a", &mut draw, FaultKind::Full));
         assert_eq!(plan.done().into_iter().collect::<Vec<_>>(), [("full".to_owned(), 1), ("hang".to_owned(), 1)]);

@@ -8,9 +8,10 @@ use std::time::Duration;
 use redb::StorageBackend;
 
 use super::disk::{Platter, Said, locked, put};
-use super::fault::{DiskWork, FaultKind, Moment};
+use super::choices::Reached;
+use super::fault::{DiskWork, Fault, FaultKind, InTurn, Moment};
 use super::kept::Kept;
-use super::{Seeded, State, USUAL};
+use super::{Seeded, State, USUAL, service};
 
 /// The longest that a disk is slow or full, in microseconds.
 const DISK_LATEST: u64 = 1_000_000;
@@ -64,8 +65,9 @@ impl Seeded {
         }
         let now = self.elapsed();
         let mut state = self.lock();
+        let hit = state.disk_fault(work, now);
         let State { plan, faults, trace, full_until, kills, .. } = &mut *state;
-        let said = Said::of(plan.disk(work, faults));
+        let said = Said::of(hit);
         match said {
             Said::Well if work == DiskWork::Write && now < *full_until => return Said::Full,
             Said::Well => return said,
@@ -93,10 +95,10 @@ impl Seeded {
     pub(crate) fn disk_is_slow(&self) -> Duration {
         let now = self.elapsed();
         let mut state = self.lock();
-        let State { plan, faults, trace, .. } = &mut *state;
-        if plan.disk(DiskWork::Group, faults).is_none() {
+        if state.disk_fault(DiskWork::Group, now).is_none() {
             return Duration::ZERO;
         }
+        let State { faults, trace, .. } = &mut *state;
         trace.note(now, format_args!("disk FAULT {}", FaultKind::DiskSlow));
         Duration::from_micros(1 + faults.below(DISK_LATEST))
     }
@@ -115,9 +117,18 @@ impl Seeded {
     pub(crate) fn life(&self, actor: &str, moment: Moment) -> Option<u64> {
         let now = self.elapsed();
         let mut state = self.lock();
-        let State { plan, faults, trace, .. } = &mut *state;
+        let State { plan, faults, trace, due, counts, choices, reached, .. } = &mut *state;
+        let nth = counts.life(moment, actor);
+        let is_meant = |fault: &Fault| fault.kind == FaultKind::Crash && fault.at == Some(moment);
         if !plan.life(actor, moment, faults) {
-            return None;
+            due.take_fault((now, actor), is_meant)?;
+            plan.came(InTurn::Crash(moment));
+        }
+        let what = InTurn::Crash(moment).to_string();
+        reached.insert(Reached { what, at: service(actor).to_owned() });
+        if let Some(choices) = choices {
+            let (at, service) = (Some(moment), Some(actor.to_owned()));
+            choices.faults.push((now, Fault { at, service, nth: Some(nth), ..Fault::new(FaultKind::Crash) }));
         }
         trace.note(now, format_args!("{actor} FAULT crash {moment}"));
         Some(1 + faults.below(USUAL))
@@ -127,6 +138,25 @@ impl Seeded {
     pub(crate) fn some_of(&self, time: Duration) -> Duration {
         let below = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Duration::from_micros(self.lock().faults.below(below))
+    }
+}
+
+impl State {
+    /// What goes wrong with a step of the disk.
+    fn disk_fault(&mut self, work: DiskWork, now: Duration) -> Option<FaultKind> {
+        let Self { plan, faults, due, counts, choices, reached, .. } = self;
+        counts.disk(work);
+        let kind = plan.disk(work, faults).or_else(|| {
+            let kind = due.take_fault((now, ""), |fault| fault.kind.can_come_of(work))?.kind;
+            plan.came(kind);
+            Some(kind)
+        })?;
+        reached.insert(Reached { what: kind.to_string(), at: "-".to_owned() });
+        if let Some(choices) = choices {
+            let nth = Some(counts.of_disk(kind));
+            choices.faults.push((now, Fault { nth, ..Fault::new(kind) }));
+        }
+        Some(kind)
     }
 }
 

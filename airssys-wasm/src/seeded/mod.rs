@@ -13,6 +13,7 @@
 //!
 //! A host that is not seeded has none of this: it looks at no clock, draws nothing and writes nothing down for it.
 
+mod choices;
 mod disk;
 mod draw;
 mod fault;
@@ -20,7 +21,7 @@ mod host;
 mod kept;
 mod trace;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,10 +33,12 @@ use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub use self::choices::{Choices, Pause, Reached, Wait};
 pub(crate) use self::fault::InTurn;
 pub use self::fault::{Fault, FaultKind, Moment};
 pub(crate) use self::host::Disk;
 
+use self::choices::{Counts, Written};
 use self::disk::Platter;
 use self::draw::{Draw, Purpose};
 use self::fault::Plan;
@@ -111,8 +114,17 @@ struct State {
     order: Draw,
     faults: Draw,
     guests: Draw,
+    asked: Draw,
     others: Draw,
     plan: Plan,
+    /// The waits of turns, where they are written and not drawn.
+    waits: Option<Written>,
+    /// What comes as soon as its time has come, and there is a turn or message that it is about.
+    due: Choices,
+    counts: Counts,
+    /// What was drawn, where somebody wants to know.
+    choices: Option<Choices>,
+    reached: BTreeSet<Reached>,
     trace: Trace,
     turns: u64,
     /// What the turns of each service computed last, in instructions.
@@ -147,19 +159,11 @@ pub(crate) struct Turn<'a> {
 /// What a seed says of a turn.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Said {
-    pause: Pause,
+    wait: Option<Wait>,
     /// What goes wrong in it.
     pub(crate) fault: Option<InTurn>,
     /// After so many instructions, where that is within the turn.
     pub(crate) instructions: u64,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Pause {
-    None,
-    /// Others go on first that can, so many times.
-    Others(u64),
-    For(Duration),
 }
 
 /// What became of a turn.
@@ -202,6 +206,10 @@ pub struct Report {
     pub turns: u64,
     /// How often each fault came, such as `crash during the turn`.
     pub faults: BTreeMap<String, u64>,
+    /// How many turns each service had.
+    pub turns_of: BTreeMap<String, u64>,
+    /// What came, and where: faults, and what supervisors and other parts of the host did.
+    pub reached: BTreeSet<Reached>,
     /// What did not hold of what holds for each mesh.
     pub broken: Vec<String>,
     /// The steps as text, where that was asked for: the time of the run, and what was done. A million at most.
@@ -238,8 +246,14 @@ impl Seeded {
             order: Draw::new(seed, Purpose::Order),
             faults: Draw::new(seed, Purpose::Faults),
             guests: Draw::new(seed, Purpose::Guests),
+            asked: Draw::new(seed, Purpose::Asked),
             others: Draw::new(seed, Purpose::Others),
             plan: Plan::new(faults),
+            waits: None,
+            due: Choices::default(),
+            counts: Counts::default(),
+            choices: None,
+            reached: BTreeSet::new(),
             trace: Trace::default(),
             turns: 0,
             computed: HashMap::new(),
@@ -273,6 +287,59 @@ impl Seeded {
     #[must_use]
     pub fn keep_text(self) -> Self {
         self.lock().trace.keep_text();
+        self
+    }
+
+    /// Keeps what chance decides as data, from now on.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let seeded = airssys_wasm::seeded::Seeded::new(7).keep_choices();
+    /// assert!(seeded.choices().faults.is_empty());
+    /// ```
+    #[must_use]
+    pub fn keep_choices(self) -> Self {
+        self.lock().choices.get_or_insert_default();
+        self
+    }
+
+    /// Has no turn wait but these, in the place of what would be drawn.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_wasm::seeded::{Pause, Seeded, Wait};
+    ///
+    /// let second = Pause { service: "ledger".to_owned(), nth: 2, wait: Wait::Others(1) };
+    /// assert_eq!(Seeded::new(7).with_pauses(vec![second]).report().turns, 0);
+    /// ```
+    #[must_use]
+    pub fn with_pauses(self, pauses: Vec<Pause>) -> Self {
+        self.lock().waits = Some(Written::new(pauses));
+        self
+    }
+
+    /// What chance decided so far, where that is [kept](Self::keep_choices): a run with these faults, these pauses and
+    /// the same seed is the same one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// assert!(airssys_wasm::seeded::Seeded::new(7).choices().pauses.is_empty());
+    /// ```
+    #[must_use]
+    pub fn choices(&self) -> Choices {
+        self.lock().choices.clone().unwrap_or_default()
+    }
+
+    /// Has the same happen about as it did in another run: each fault and each pause comes at the first turn or message
+    /// that it is about when its time has come, whichever that is by number.
+    pub(crate) fn following(self, choices: Choices) -> Self {
+        let mut state = self.lock();
+        state.waits = Some(Written::default());
+        state.due = choices;
+        drop(state);
         self
     }
 
@@ -310,12 +377,9 @@ impl Seeded {
                 planted::plant(self.0.planted);
                 let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
                 Ok(runtime.block_on(async {
-                    self.time().began = Some(Instant::now());
+                    let _passes = Passing::begin(self);
                     let done = run().await;
                     self.0.judge.settle().into_iter().for_each(|what| self.breaks(what));
-                    let mut time = self.time();
-                    let passed = time.began.take().as_ref().map(Instant::elapsed).unwrap_or_default();
-                    time.before += passed;
                     done
                 }))
             })?;
@@ -342,6 +406,8 @@ impl Seeded {
             passed: self.time().before,
             turns: state.turns,
             faults: state.plan.done(),
+            turns_of: state.counts.of_services(),
+            reached: state.reached.clone(),
             broken: state.broken.clone(),
             lines: state.trace.lines(),
         }
@@ -349,7 +415,7 @@ impl Seeded {
 
     /// A number below this one, of those that are drawn for what is asked of the mesh; 0 where there is none.
     pub(crate) fn below(&self, end: u64) -> u64 {
-        self.lock().others.below(end)
+        self.lock().asked.below(end)
     }
 
     /// A host begins: it counts its messages anew.
@@ -379,6 +445,12 @@ impl Seeded {
     /// The time since 1970 that a guest is shown now.
     pub(crate) fn wall(&self) -> Duration {
         BEGIN + self.elapsed()
+    }
+
+    /// Something of this kind came, with a word that says more, at a service or at none.
+    pub(crate) fn reaches(&self, what: &str, more: Option<&str>, service: Option<&str>) {
+        let what = more.map_or_else(|| what.to_owned(), |more| format!("{what}: {more}"));
+        self.lock().reached.insert(Reached { what, at: service.unwrap_or("-").to_owned() });
     }
 
     /// Writes down what was done.
@@ -426,17 +498,30 @@ impl Seeded {
     /// Whether this goes wrong with a message to an address.
     pub(crate) fn message(&self, address: &str, kind: FaultKind) -> bool {
         let mut state = self.lock();
-        let State { plan, faults, trace, .. } = &mut *state;
-        let hit = plan.message(address, faults, kind);
+        let State { plan, faults, trace, due, counts, choices, reached, .. } = &mut *state;
+        let (nth, now) = (counts.message(kind, address), self.elapsed());
+        let mut hit = plan.message(address, faults, kind);
+        if !hit && due.take_fault((now, address), |other| other.kind == kind).is_some() {
+            plan.came(kind);
+            hit = true;
+        }
         if hit {
-            trace.note(self.elapsed(), format_args!("message to {address} FAULT {kind}"));
+            trace.note(now, format_args!("message to {address} FAULT {kind}"));
+            reached.insert(Reached { what: kind.to_string(), at: service(address).to_owned() });
+            if let Some(choices) = choices {
+                let fault = Fault { service: Some(address.to_owned()), nth: Some(nth), ..Fault::new(kind) };
+                choices.faults.push((now, fault));
+            }
         }
         hit
     }
 
     /// Nothing goes wrong from now on.
     pub(crate) fn end_faults(&self) {
-        self.lock().plan.end();
+        let mut state = self.lock();
+        state.plan.end();
+        state.due.faults.clear();
+        drop(state);
         self.note(format_args!("no fault from now on"));
     }
 
@@ -444,25 +529,40 @@ impl Seeded {
     pub(crate) fn turn(&self, Turn { actor, id, sender, key, delivery, attempt, body }: &Turn<'_>) -> Said {
         let mut state = self.lock();
         state.turns += 1;
-        let pause = match state.order.below(16) {
-            0..8 => Pause::None,
-            8..14 => Pause::Others(1 + state.order.below(4)),
-            _ => Pause::For(Duration::from_micros(1 + state.order.below(LATEST.as_micros() as u64))),
+        let State { order, plan, faults, waits, due, counts, choices, reached, computed, trace, .. } = &mut *state;
+        let (nth, now) = (counts.turn(actor), self.elapsed());
+        let wait = match waits {
+            Some(written) => written.wait(actor, counts).or_else(|| due.take_wait(now, actor)),
+            None => drawn_wait(order),
         };
-        let State { plan, faults, computed, trace, .. } = &mut *state;
-        let fault = plan.turn(actor, faults);
         let most = computed.get(service(actor)).copied().unwrap_or(USUAL);
+        let drawn = 1 + faults.below(most.max(1));
+        let fault = plan.turn(actor, faults).or_else(|| {
+            let fault = due.take_fault((now, actor), Fault::is_of_turns)?;
+            let wrong = InTurn::of(&fault);
+            plan.came(wrong);
+            Some((wrong, fault.instruction))
+        });
         let instructions = match fault {
-            Some(InTurn::Crash(Moment::Before)) => 1,
-            _ => 1 + faults.below(most.max(1)),
+            Some((InTurn::Crash(Moment::Before), _)) => 1,
+            Some((_, Some(written))) => written,
+            _ => drawn,
         };
+        let fault = fault.map(|(wrong, _)| wrong);
+        let came = fault.map(|wrong| Reached { what: wrong.to_string(), at: service(actor).to_owned() });
+        reached.extend(came);
+        if let Some(choices) = choices {
+            let pause = wait.map(|wait| Pause { service: actor.to_string(), nth, wait });
+            choices.pauses.extend(pause.map(|pause| (now, pause)));
+            choices.faults.extend(fault.map(|wrong| (now, wrong.at(actor, nth, instructions))));
+        }
         let (sender, key, body) = (sender.unwrap_or("-"), key.unwrap_or("-"), sum(body));
         let message = format_args!("{actor} #{id} {delivery} from {sender} key {key} try {attempt} body {body}");
         match fault {
-            None => trace.note(self.elapsed(), format_args!("turn {message}")),
-            Some(wrong) => trace.note(self.elapsed(), format_args!("turn {message} FAULT {wrong}")),
+            None => trace.note(now, format_args!("turn {message}")),
+            Some(wrong) => trace.note(now, format_args!("turn {message} FAULT {wrong}")),
         }
-        Said { pause, fault, instructions }
+        Said { wait, fault, instructions }
     }
 
     /// A turn is over, and has not happened yet.
@@ -505,6 +605,25 @@ impl Seeded {
     }
 }
 
+/// Time that passes in a run. It ends with what is run, also where that panics: what is dropped after that is dropped
+/// in no order, and nothing of it is written down.
+struct Passing<'a>(&'a Seeded);
+
+impl<'a> Passing<'a> {
+    fn begin(seeded: &'a Seeded) -> Self {
+        seeded.time().began = Some(Instant::now());
+        Self(seeded)
+    }
+}
+
+impl Drop for Passing<'_> {
+    fn drop(&mut self) {
+        let mut time = self.0.time();
+        let passed = time.began.take().as_ref().map(Instant::elapsed).unwrap_or_default();
+        time.before += passed;
+    }
+}
+
 impl fmt::Debug for Seeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seeded").field("seed", &self.0.seed).finish_non_exhaustive()
@@ -514,15 +633,24 @@ impl fmt::Debug for Seeded {
 impl Said {
     /// Lets others go on first, as the seed says.
     pub(crate) async fn wait(self) {
-        match self.pause {
-            Pause::None => {}
-            Pause::Others(times) => {
+        match self.wait {
+            None => {}
+            Some(Wait::Others(times)) => {
                 for _ in 0..times {
                     tokio::task::yield_now().await;
                 }
             }
-            Pause::For(time) => tokio::time::sleep(time).await,
+            Some(Wait::For(time)) => tokio::time::sleep(time).await,
         }
+    }
+}
+
+/// How a turn waits where nobody has written it: half of them do not.
+fn drawn_wait(order: &mut Draw) -> Option<Wait> {
+    match order.below(16) {
+        0..8 => None,
+        8..14 => Some(Wait::Others(1 + order.below(4))),
+        _ => Some(Wait::For(Duration::from_micros(1 + order.below(LATEST.as_micros() as u64)))),
     }
 }
 

@@ -9,14 +9,14 @@ use toml::Spanned;
 use super::act::{self, Act};
 use super::written::{folder_of, time};
 use crate::config_file::{ConfigError, Source};
-use crate::seeded::Fault;
+use crate::seeded::{Fault, Pause, Wait};
 
 /// How long a mesh is left alone after the last message, before it is judged.
-const SETTLE: Duration = Duration::from_secs(60);
+pub(super) const SETTLE: Duration = Duration::from_secs(60);
 /// The time between two messages of one workload.
 const EVERY: Duration = Duration::from_millis(10);
 /// How long a client waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// The most messages of one workload.
 const MOST_TIMES: u64 = 1_000_000;
 
@@ -38,6 +38,10 @@ struct Written {
     check: Vec<Spanned<WrittenCheck>>,
     #[serde(default)]
     kill: Vec<Spanned<String>>,
+    #[serde(default = "yes")]
+    jitter: bool,
+    #[serde(default)]
+    pause: Vec<Spanned<WrittenPause>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,6 +52,7 @@ struct WrittenWorkload {
     call: Option<String>,
     ask: Option<String>,
     send: Option<String>,
+    at: Option<Spanned<String>>,
     #[serde(default = "once")]
     times: u64,
     every: Option<Spanned<String>>,
@@ -74,8 +79,22 @@ struct WrittenQuestion {
     ask: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPause {
+    service: String,
+    nth: u64,
+    others: Option<u64>,
+    #[serde(rename = "for")]
+    time: Option<Spanned<String>>,
+}
+
 fn once() -> u64 {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What is said to a service.
@@ -126,6 +145,9 @@ impl Message {
 #[derive(Debug, Clone)]
 pub(super) struct Workload {
     pub(super) message: Message,
+    /// When the first one is said, and each other one `every` later; none where each is said somewhere in its part of
+    /// the time.
+    pub(super) at: Option<Duration>,
     pub(super) times: u64,
     pub(super) every: Duration,
     pub(super) patience: Duration,
@@ -160,6 +182,9 @@ pub(super) struct Plan {
     pub(super) checks: Vec<Check>,
     /// When the host is killed and started again, from the start on, the first one first.
     pub(super) kills: Vec<Duration>,
+    /// Whether turns wait as it is drawn; only as it is written otherwise.
+    pub(super) jitter: bool,
+    pub(super) pauses: Vec<Pause>,
 }
 
 impl Plan {
@@ -171,13 +196,19 @@ impl Plan {
     pub(super) fn of(source: &Source) -> Result<Self, ConfigError> {
         let written: Written = source.parse()?;
         let folder = folder_of(source);
-        if written.workload.is_empty() {
-            let what = "it has no [[workload]]: nothing would be asked of the mesh";
+        if written.workload.is_empty() && written.check.is_empty() {
+            let what = "it has no [[workload]] and no [[check]]: nothing would be asked of the mesh";
             return Err(ConfigError::whole(&source.path, what, "add one, with `service`, `call` and `times`"));
         }
         if written.seeds == Some(0) {
             let what = "`seeds` is 0: nothing would be run";
             return Err(ConfigError::whole(&source.path, what, "write how many seeds are tried, from 1"));
+        }
+        if written.jitter
+            && let Some(pause) = written.pause.first()
+        {
+            let what = "a [[pause]] stands in the place of the pauses that are drawn, and here they are drawn";
+            return Err(source.error(&pause.span(), what, "write `jitter = false` at the beginning of the file"));
         }
         let mut faults = Vec::new();
         for fault in written.fault {
@@ -198,6 +229,8 @@ impl Plan {
             faults,
             acts: written.act.into_iter().map(|one| Act::of(source, one)).collect::<Result<_, _>>()?,
             kills,
+            jitter: written.jitter,
+            pauses: written.pause.iter().map(|one| pause(source, one)).collect::<Result<_, _>>()?,
             checks: written.check.iter().map(|one| check(source, one)).collect::<Result<_, _>>()?,
         })
     }
@@ -223,7 +256,7 @@ const FAULT_HINT: &str = "write `nth = 3` for the third turn or message, or `rat
 
 fn workload(source: &Source, written: &Spanned<WrittenWorkload>) -> Result<Workload, ConfigError> {
     let span = written.span();
-    let WrittenWorkload { service, key, call, ask, send, times, every, patience } = written.get_ref();
+    let WrittenWorkload { service, key, call, ask, send, at, times, every, patience } = written.get_ref();
     let said = match (call, ask, send) {
         (Some(call), None, None) => Said::Call(call.clone()),
         (None, Some(body), None) => Said::Ask(body.clone()),
@@ -239,10 +272,28 @@ fn workload(source: &Source, written: &Spanned<WrittenWorkload>) -> Result<Workl
     let or = |text: &Option<Spanned<String>>, usual| text.as_ref().map_or(Ok(usual), |text| time(source, text));
     Ok(Workload {
         message: Message { service: service.clone(), key: key.clone(), said },
+        at: at.as_ref().map(|text| time(source, text)).transpose()?,
         times: *times,
         every: or(every, EVERY)?,
         patience: or(patience, PATIENCE)?,
     })
+}
+
+fn pause(source: &Source, written: &Spanned<WrittenPause>) -> Result<Pause, ConfigError> {
+    let WrittenPause { service, nth, others, time: text } = written.get_ref();
+    let wait = match (others, text) {
+        (Some(times), None) => Wait::Others(*times),
+        (None, Some(text)) => Wait::For(time(source, text)?),
+        _ => {
+            let what = "a [[pause]] has one of `others` and `for`";
+            let hint = "`others = 2` lets others go on twice before that turn, `for = \"5ms\"` has it wait so long";
+            return Err(source.error(&written.span(), what, hint));
+        }
+    };
+    if *nth == 0 {
+        return Err(source.error(&written.span(), "`nth` is 0, and turns are counted from 1", ""));
+    }
+    Ok(Pause { service: service.clone(), nth: *nth, wait })
 }
 
 fn check(source: &Source, written: &Spanned<WrittenCheck>) -> Result<Check, ConfigError> {

@@ -1,32 +1,36 @@
 //! Trials of a mesh: a file says what is asked of it, what goes wrong meanwhile and what has to hold afterwards, and
 //! each seed is one run of that in a [seeded host](crate::seeded).
 //!
-//! [`Trial::run`] is one run, and [`Trial::explore`] runs seed after seed until one fails. It refuses a mesh of which
-//! something would not follow from the seed: files, sockets, HTTP and programs.
+//! [`Trial::run`] is one run, [`Trial::explore`] runs seed after seed until one fails, and [`Trial::shrink`] makes that
+//! one shorter. It refuses a mesh of which something would not follow from the seed: files, sockets, HTTP and programs.
 
 mod act;
+mod closures;
+mod explicit;
+mod explore;
 mod file;
+mod jobs;
 mod operator;
 mod run;
+mod shrink;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
+
+pub use self::closures::{Terms, run};
+pub use self::explore::{Explored, Exploring, Seeds};
+pub use self::shrink::{Bounds, Progress, Shrunk, Size};
 
 use self::file::Plan;
 use crate::apply::RuntimeError;
-use crate::config_file::ConfigError;
-use crate::hex;
+use crate::config_file::{ConfigError, Source};
 use crate::hint::{Coded, Hint};
+use crate::seeded::{Fault, Reached};
 use crate::topology::Topology;
-
-/// How many seeds are run where nobody says.
-const SEEDS: u64 = 100;
 
 /// Why a mesh cannot be tried.
 ///
@@ -104,15 +108,22 @@ impl Coded for TrialError {
 /// assert_eq!(trial.run(7, None, false)?.digest, trial.run(7, None, false)?.digest);
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Tried {
     /// What it follows from.
     pub seed: u64,
+    /// The faults that were forced in it, beside what the seed says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forced: Vec<Fault>,
     /// The SHA-256 of all its steps.
     pub digest: String,
     /// How many turns began.
     pub turns: u64,
+    /// How many turns each service had.
+    pub turns_of: BTreeMap<String, u64>,
+    /// What came, and where: faults, and what supervisors and other parts of the host did.
+    pub reached: BTreeSet<Reached>,
     /// How often each fault came.
     pub faults: BTreeMap<String, u64>,
     /// What the acts of an operator came to, such as `deploy till 1.1.0: live`, and how often.
@@ -128,103 +139,6 @@ pub struct Tried {
     /// Its steps, where they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<String>,
-}
-
-/// What came of many runs.
-///
-/// # Example
-///
-/// ```
-/// # let folder = tempfile::tempdir()?;
-/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
-/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
-/// # let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
-/// # std::fs::write(folder.path().join("airssys.toml"), text)?;
-/// # let file = folder.path().join("airssys.test.toml");
-/// # std::fs::write(&file, "[[workload]]\nservice = \"echo\"\nask = \"hello\"\n")?;
-/// use airssys_wasm::trial::{Explored, Seeds, Trial};
-///
-/// let Explored { runs, failure, .. } = Trial::read(&file)?.explore(Seeds::Many(3), None, |_| ())?;
-/// assert_eq!((runs, failure), (3, None));
-/// # Ok::<_, Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Explored {
-    /// How many seeds were run.
-    pub runs: u64,
-    /// The turns of all of them.
-    pub turns: u64,
-    /// How often each fault came.
-    pub faults: BTreeMap<String, u64>,
-    /// What the acts of an operator came to, and how often.
-    pub acts: BTreeMap<String, u64>,
-    /// The SHA-256 of the digests of all runs, each after that of those before.
-    pub digest: String,
-    /// The first run of which something did not hold. It is the last one.
-    pub failure: Option<Tried>,
-}
-
-impl Explored {
-    /// One run alone.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # let folder = tempfile::tempdir()?;
-    /// # let text = "name = \"empty\"\n[[supervisor]]\nname = \"later\"\n";
-    /// # std::fs::write(folder.path().join("airssys.toml"), text)?;
-    /// # let file = folder.path().join("airssys.test.toml");
-    /// # std::fs::write(&file, "[[workload]]\nservice = \"echo\"\nask = \"hello\"\n")?;
-    /// use airssys_wasm::trial::{Explored, Trial};
-    ///
-    /// let explored = Explored::of(Trial::read(&file)?.run(7, None, false)?);
-    /// assert_eq!((explored.runs, explored.failure), (1, None));
-    /// # Ok::<_, Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn of(tried: Tried) -> Self {
-        let mut explored = Self::default();
-        explored.add(&tried);
-        if !tried.broken.is_empty() {
-            explored.failure = Some(tried);
-        }
-        explored
-    }
-
-    fn add(&mut self, tried: &Tried) {
-        self.runs += 1;
-        self.turns += tried.turns;
-        self.digest = hex::encode(&Sha256::digest(format!("{}{}", self.digest, tried.digest)));
-        for (fault, times) in &tried.faults {
-            *self.faults.entry(fault.clone()).or_default() += times;
-        }
-        for (act, times) in &tried.acts {
-            *self.acts.entry(act.clone()).or_default() += times;
-        }
-    }
-}
-
-/// Which seeds are run.
-///
-/// # Example
-///
-/// ```
-/// use airssys_wasm::trial::Seeds;
-///
-/// assert_ne!(Seeds::One(7), Seeds::Many(7));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Seeds {
-    /// What the file says: its `seed`, or as many as its `seeds`; 100 where it says neither.
-    AsWritten,
-    /// This one alone.
-    One(u64),
-    /// So many, from 1 on.
-    Many(u64),
-    /// As many as there is time for, from 1 on, and one at least.
-    For(Duration),
 }
 
 /// A test file that was read, and its topology.
@@ -267,6 +181,29 @@ pub struct Trial {
 }
 
 impl Trial {
+    /// A test file from its text, as if it were in that folder.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let text = "name = \"empty\"\n[[supervisor]]\nname = \"later\"\n";
+    /// # std::fs::write(folder.path().join("airssys.toml"), text)?;
+    /// use airssys_wasm::trial::Trial;
+    ///
+    /// let trial = Trial::parse("[[workload]]\nservice = \"echo\"\nask = \"hello\"\n", folder.path())?;
+    /// assert_eq!(trial.topology(), folder.path().join("airssys.toml"));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Trial::read`].
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, TrialError> {
+        let source = Source { path: folder.join("airssys.test.toml"), text: text.to_owned() };
+        Self::of(Plan::of(&source)?)
+    }
+
     /// Reads a test file and its topology.
     ///
     /// # Example
@@ -286,7 +223,10 @@ impl Trial {
     ///
     /// [`TrialError`]: something in it is wrong, or the mesh has what no seeded host has.
     pub fn read(file: &Path) -> Result<Self, TrialError> {
-        let plan = Plan::read(file)?;
+        Self::of(Plan::read(file)?)
+    }
+
+    fn of(plan: Plan) -> Result<Self, TrialError> {
         let topology = Topology::read(&plan.topology)?;
         let brought_in = plan.acts.iter().filter_map(act::Act::topology);
         if let Some(fault) = plan.faults.iter().find(|fault| fault.kind.is_of_the_disk())
@@ -349,10 +289,14 @@ impl Trial {
     ///
     /// [`TrialError`]: the mesh does not start, or there is no thread.
     pub fn run(&self, seed: u64, code_cache: Option<&Path>, with_steps: bool) -> Result<Tried, TrialError> {
-        run::run(&self.plan, &self.topology, seed, code_cache, with_steps)
+        let seeded = run::seeded(&self.plan, seed);
+        let seeded = if with_steps { seeded.keep_text() } else { seeded };
+        run::run(&self.plan, &self.topology, &seeded, code_cache)
     }
 
-    /// Runs seed after seed until one fails, and tells each when it is over.
+    /// Runs seed after seed until one fails, and tells each when it is over, in their order. How is [`Seeds`], or
+    /// [`Exploring`] where it is to be on several threads. After the first 16 runs every second one is guided: it has
+    /// faults that are forced, first those that have not come by chance.
     ///
     /// # Example
     ///
@@ -375,34 +319,97 @@ impl Trial {
     /// As [`Trial::run`].
     pub fn explore(
         &self,
-        seeds: Seeds,
+        how: impl Into<Exploring>,
         code_cache: Option<&Path>,
         mut tell: impl FnMut(&Tried),
     ) -> Result<Explored, TrialError> {
-        let begun = Instant::now();
-        let (first, most, time) = match seeds {
-            Seeds::AsWritten => match self.plan.seed {
-                Some(seed) => (seed, self.plan.seeds.unwrap_or(1), None),
-                None => (1, self.plan.seeds.unwrap_or(SEEDS), None),
-            },
-            Seeds::One(seed) => (seed, 1, None),
-            Seeds::Many(most) => (1, most, None),
-            Seeds::For(time) => (1, u64::MAX, Some(time)),
-        };
-        let mut explored = Explored::default();
-        for seed in (0..most).map(|next| first.wrapping_add(next)) {
-            let tried = self.run(seed, code_cache, false)?;
-            explored.add(&tried);
-            tell(&tried);
-            if !tried.broken.is_empty() {
-                explored.failure = Some(tried);
-                break;
-            }
-            if time.is_some_and(|time| begun.elapsed() >= time) {
-                break;
-            }
+        explore::explore((&self.plan, &self.topology), how.into(), code_cache, &mut tell)
+    }
+
+    /// How many runs that is at most; none where time ends it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let text = "name = \"empty\"\n[[supervisor]]\nname = \"later\"\n";
+    /// # std::fs::write(folder.path().join("airssys.toml"), text)?;
+    /// use airssys_wasm::trial::{Seeds, Trial};
+    ///
+    /// let trial = Trial::parse("seeds = 7\n[[workload]]\nservice = \"echo\"\nask = \"hello\"\n", folder.path())?;
+    /// assert_eq!(trial.runs(Seeds::AsWritten), Some(7));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn runs(&self, seeds: Seeds) -> Option<u64> {
+        explore::range(&self.plan, seeds).1
+    }
+
+    /// Makes a run that failed shorter: leaves out of its messages, faults, kills and pauses what can be left out while
+    /// the same does not hold. Each shorter one is told. None where the run is well when it is run again.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let text = "name = \"empty\"\n[[supervisor]]\nname = \"later\"\n";
+    /// # std::fs::write(folder.path().join("airssys.toml"), text)?;
+    /// use airssys_wasm::trial::{Bounds, Seeds, Trial};
+    ///
+    /// let file = folder.path().join("airssys.test.toml");
+    /// std::fs::write(&file, r#"
+    ///     [[workload]]
+    ///     service = "echo"
+    ///     ask = "hello"
+    ///     times = 100
+    ///
+    ///     [[check]]
+    ///     service = "echo"
+    ///     ask = "still there?"
+    ///     equals = "still there?"
+    /// "#)?;
+    /// let trial = Trial::read(&file)?;
+    /// let failure = trial.explore(Seeds::Many(1), None, |_| ())?.failure.ok_or("there is no such service")?;
+    /// let shrunk = trial.shrink(&failure, Bounds::default(), None, |_| ())?.ok_or("it fails again")?;
+    /// assert_eq!((shrunk.from.messages, shrunk.to.messages), (100, 0), "no message is needed for that");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Trial::run`].
+    pub fn shrink(
+        &self,
+        failure: &Tried,
+        bounds: Bounds,
+        code_cache: Option<&Path>,
+        mut tell: impl FnMut(&Progress),
+    ) -> Result<Option<Shrunk>, TrialError> {
+        shrink::shrink((&self.plan, &self.topology), failure, bounds, code_cache, &mut tell)
+    }
+
+    /// The test file again, as one that runs this failure alone, with the faults that were forced in it.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let text = "name = \"empty\"\n[[supervisor]]\nname = \"later\"\n";
+    /// # std::fs::write(folder.path().join("airssys.toml"), text)?;
+    /// use airssys_wasm::trial::Trial;
+    ///
+    /// let trial = Trial::parse("[[workload]]\nservice = \"echo\"\nask = \"hello\"\n", folder.path())?;
+    /// let tried = trial.run(17, None, false)?;
+    /// assert_eq!(trial.again(&tried), trial.with_seed(17), "nothing was forced");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn again(&self, tried: &Tried) -> String {
+        if tried.forced.is_empty() {
+            return self.with_seed(tried.seed);
         }
-        Ok(explored)
+        let plan = self.plan.forced(&tried.forced);
+        Plan { seed: Some(tried.seed), seeds: None, ..plan }.written()
     }
 
     /// The test file again, as one that runs this seed alone. A topology that is not named is the one beside it.

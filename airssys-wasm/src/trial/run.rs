@@ -79,44 +79,36 @@ pub(super) fn unseeded(topology: &Topology) -> Option<(String, &'static str)> {
     })
 }
 
+/// What a run follows from, as a plan says.
+pub(super) fn seeded(plan: &Plan, seed: u64) -> Seeded {
+    let seeded = Seeded::with_faults(seed, plan.faults.clone());
+    if plan.jitter { seeded } else { seeded.with_pauses(plan.pauses.clone()) }
+}
+
 pub(super) fn run(
     plan: &Plan,
     topology: &Topology,
-    seed: u64,
+    seeded: &Seeded,
     code_cache: Option<&Path>,
-    with_steps: bool,
 ) -> Result<Tried, TrialError> {
-    let seeded = Seeded::with_faults(seed, plan.faults.clone());
-    let seeded = if with_steps { seeded.keep_text() } else { seeded };
-    let seeded = seeded.with_disk();
     let data = folder().map_err(TrialError::Folder)?;
     [Some(data.path()), plan.topology.parent(), Some(&*plan.folder)]
         .into_iter()
         .flatten()
         .for_each(|it| seeded.hide(it));
-    let start = async || {
-        let mut builder = Runtime::builder().seeded(&seeded).layer(Full(seeded.clone()));
-        if let Some(folder) = code_cache {
-            builder = builder.code_cache(folder);
-        }
-        if !plan.acts.is_empty() {
-            // What was deployed or applied is what runs after a kill.
-            builder = builder.data_folder(data.path());
-        } else if is_durable(topology) {
-            // What is to run is what is written; what services keep is there.
-            builder = builder.data_folder(data.path()).as_written();
-        }
-        builder.start(topology).await.map(Arc::new)
-    };
-    let messages = drawn(plan, &seeded);
-    let operator = Operator::drawn(&plan.acts, &seeded);
+    // What was deployed or applied is what runs after a kill.
+    let goes_on = !plan.acts.is_empty();
+    let start = async || start(topology, seeded, data.path(), code_cache, goes_on).await.map(Arc::new);
+    // First, so that they come when they came where all that is said has its moment written.
+    let operator = Operator::drawn(&plan.acts, seeded);
+    let messages = drawn(plan, seeded);
     let (counts, mut from, mut is_first) = (Arc::new(Counts::default()), Duration::ZERO, true);
     loop {
         let kill = plan.kills.iter().find(|kill| **kill > from).copied();
         let end = seeded.run(async || {
             let begun = Instant::now();
             let whole = async {
-                let runtime = match up(&start, &seeded).await {
+                let runtime = match up(&start, seeded).await {
                     Ok(runtime) => runtime,
                     Err(error) if is_first => return Err(error),
                     Err(error) => {
@@ -125,8 +117,8 @@ pub(super) fn run(
                     }
                 };
                 let part = from..kill.unwrap_or(Duration::MAX);
-                let acts = operator.begin(&runtime, &seeded, part.clone());
-                ask(&messages, &runtime, &seeded, part, &counts).await;
+                let acts = operator.begin(&runtime, seeded, part.clone());
+                ask(&messages, &runtime, seeded, part, &counts).await;
                 if kill.is_some() {
                     seeded.note(format_args!("the host is killed"));
                     seeded.power_cut();
@@ -136,14 +128,14 @@ pub(super) fn run(
                 sleep(plan.settle).await;
                 // What is judged is what is left of them.
                 seeded.end_faults();
-                operator.end(acts, &seeded);
+                operator.end(acts, seeded);
                 for check in &plan.checks {
-                    if let Err(what) = hold(check, &runtime, &seeded).await {
+                    if let Err(what) = hold(check, &runtime, seeded).await {
                         seeded.breaks(what);
                     }
                 }
-                account(&runtime, &seeded);
-                rest(&runtime, &seeded).await;
+                account(&runtime, seeded);
+                rest(&runtime, seeded).await;
                 runtime.shutdown().await;
                 Ok::<_, TrialError>(true)
             };
@@ -168,9 +160,12 @@ pub(super) fn run(
     let report = seeded.report();
     let (said, answered) = (counts.said.load(Ordering::Relaxed), counts.answered.load(Ordering::Relaxed));
     Ok(Tried {
-        seed,
+        seed: report.seed,
         digest: report.digest,
+        forced: Vec::new(),
         turns: report.turns,
+        turns_of: report.turns_of,
+        reached: report.reached,
         faults: report.faults,
         acts: operator.outcomes(),
         answered,
@@ -209,36 +204,60 @@ struct Counts {
     answered: AtomicU64,
 }
 
+/// Starts a mesh in a seeded host: as what is written, or as what was last.
+pub(super) async fn start(
+    topology: &Topology,
+    seeded: &Seeded,
+    data: &Path,
+    code_cache: Option<&Path>,
+    goes_on: bool,
+) -> Result<Runtime, RuntimeError> {
+    let mut builder = Runtime::builder().seeded(seeded).layer(Full(seeded.clone()));
+    if let Some(folder) = code_cache {
+        builder = builder.code_cache(folder);
+    }
+    if goes_on {
+        builder = builder.data_folder(data);
+    } else if is_durable(topology) {
+        // What is to run is what is written; what services keep is there.
+        builder = builder.data_folder(data).as_written();
+    }
+    builder.start(topology).await
+}
+
 pub(super) fn is_durable(topology: &Topology) -> bool {
     topology.services().any(|node| node.keeping == Keeping::Durable)
 }
 
 /// A folder for what services keep, where it costs no disk if the machine has that.
-fn folder() -> io::Result<TempDir> {
+pub(super) fn folder() -> io::Result<TempDir> {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()) } else { tempfile::tempdir() }
 }
 
 /// A message that is said, when, and for how long its answer is waited for.
-struct Planned {
-    at: Duration,
-    patience: Duration,
-    message: Message,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Planned {
+    pub(super) at: Duration,
+    pub(super) patience: Duration,
+    pub(super) message: Message,
 }
 
-/// All that the workloads say, each somewhere in its own part of the time.
-fn drawn(plan: &Plan, seeded: &Seeded) -> Vec<Planned> {
+/// All that the workloads say, the first one first: each when it is written, or somewhere in its own part of the time.
+pub(super) fn drawn(plan: &Plan, seeded: &Seeded) -> Vec<Planned> {
     let each = plan.workloads.iter().flat_map(|workload| (1..=workload.times).map(move |number| (workload, number)));
     let draw = |(workload, number): (&Workload, u64)| {
         let every = u64::try_from(workload.every.as_micros()).unwrap_or(u64::MAX);
-        let from = every.saturating_mul(number - 1).saturating_add(seeded.below(every));
-        Planned {
-            at: Duration::from_micros(from),
-            patience: workload.patience,
-            message: workload.message.numbered(number),
-        }
+        let part = Duration::from_micros(every.saturating_mul(number - 1));
+        let at = match workload.at {
+            Some(first) => first.saturating_add(part),
+            None => part.saturating_add(Duration::from_micros(seeded.below(every))),
+        };
+        Planned { at, patience: workload.patience, message: workload.message.numbered(number) }
     };
-    each.map(draw).collect()
+    let mut all: Vec<Planned> = each.map(draw).collect();
+    all.sort_by_key(|planned| planned.at);
+    all
 }
 
 /// Says what is to be said in a part of the time, and waits for the end of that part; or until all has an answer, where
@@ -371,7 +390,7 @@ async fn rest(runtime: &Runtime, seeded: &Seeded) {
 }
 
 /// Each message that was accepted has a fate: handled, a fault, or a dead letter. What was told of a deployment is so.
-fn account(runtime: &Runtime, seeded: &Seeded) {
+pub(super) fn account(runtime: &Runtime, seeded: &Seeded) {
     for ServiceStatus { service, accepted, handled, faulted, queued, keys, suspended, damage, .. } in runtime.services()
     {
         let buried = seeded.buried(&service);

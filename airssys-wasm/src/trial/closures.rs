@@ -1,0 +1,97 @@
+//! One run of a mesh of which the work and the judgement are written in Rust.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::TrialError;
+use super::file::SETTLE;
+use super::run::{account, folder, start, unseeded};
+use crate::runtime::Runtime;
+use crate::seeded::Seeded;
+use crate::topology::Topology;
+
+/// What else there is to say of such a run.
+///
+/// # Example
+///
+/// ```
+/// use airssys_wasm::trial::Terms;
+///
+/// assert_eq!(Terms::default().settle, std::time::Duration::from_secs(60));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The folder in which compiled code is kept; none by default.
+    pub code_cache: Option<PathBuf>,
+    /// How long the mesh is left alone between the work and the judgement; a minute by default.
+    pub settle: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self { code_cache: None, settle: SETTLE }
+    }
+}
+
+/// Starts a mesh in a seeded host, does the work while things go wrong, leaves the mesh alone, has it judged when
+/// nothing goes wrong any more, and stops it. What holds for each mesh is looked at as well: see
+/// [`Report::broken`](crate::seeded::Report::broken).
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use airssys_wasm::seeded::Seeded;
+/// use airssys_wasm::topology::Topology;
+/// use airssys_wasm::trial::{self, Terms};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let echo = wat::parse_file(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/echo.wat"))?;
+/// # std::fs::write(folder.path().join("echo.wasm"), echo)?;
+/// # let text = "name = \"example\"\n[[service]]\nname = \"echo\"\nrelease = \"echo.wasm\"\n";
+/// let topology = Topology::parse(text, folder.path())?;
+/// let seeded = Seeded::new(7);
+/// trial::run(
+///     &topology,
+///     &seeded,
+///     &Terms::default(),
+///     async |mesh| drop(mesh.call("echo", "hello", Duration::from_secs(1)).await),
+///     async |mesh| assert!(mesh.call("echo", "still there?", Duration::from_secs(1)).await.is_ok()),
+/// )?;
+/// assert_eq!((seeded.report().turns, seeded.report().broken.len()), (2, 0));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`TrialError`]: the mesh has what no seeded host has, or does not start, or there is no thread.
+///
+/// # Panics
+///
+/// Where the work or the judgement panics.
+pub fn run(
+    topology: &Topology,
+    seeded: &Seeded,
+    terms: &Terms,
+    work: impl AsyncFnOnce(&Runtime) + Send,
+    holds: impl AsyncFnOnce(&Runtime) + Send,
+) -> Result<(), TrialError> {
+    if let Some((service, what)) = unseeded(topology) {
+        return Err(TrialError::NotSeeded { service, what });
+    }
+    let data = folder().map_err(TrialError::Folder)?;
+    let ran = seeded.run(async || {
+        let runtime = start(topology, seeded, data.path(), terms.code_cache.as_deref(), false).await?;
+        work(&runtime).await;
+        sleep(terms.settle).await;
+        seeded.end_faults();
+        holds(&runtime).await;
+        account(&runtime, seeded);
+        runtime.shutdown().await;
+        Ok::<_, TrialError>(())
+    });
+    ran.map_err(TrialError::Thread)?
+}
