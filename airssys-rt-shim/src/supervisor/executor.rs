@@ -24,6 +24,7 @@ use crate::monitor::{ExitNotice, ExitWatch};
 use crate::supervisor::decide::{
     Action, ChildKey, Command, Event, Generation, KILL_GRACE, KillReason, Outcome, ReplyId, State, decide,
 };
+use crate::supervisor::judge::Judge;
 use crate::supervisor::live_actors::LiveActors;
 use crate::supervisor::message::{Msg, SupervisorMsg, Waiting};
 use crate::supervisor::{ChildContext, ChildError, ChildInfo, ChildStatus, Counts, Named, News, SupervisorSpec, Up};
@@ -151,7 +152,7 @@ impl Executor {
     async fn hear(&mut self, message: Msg, myself: &ActorRef<SupervisorMsg>) {
         if let Some(event) = self.event(message) {
             let now = self.now();
-            let actions = match self.up.record().judge() {
+            let actions = match self.up.record().beside::<Judge>() {
                 None => decide(&mut self.state, event, now),
                 Some(judge) => judge.decide(self.up.path(), &mut self.state, event, now),
             };

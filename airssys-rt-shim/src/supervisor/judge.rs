@@ -15,6 +15,7 @@ use crate::supervisor::children::Status;
 use crate::supervisor::decide::{Action, ChildKey, Command, Event, Outcome, State, decide};
 use crate::supervisor::deed::{Deed, Entry, Hearing, What};
 use crate::supervisor::model;
+use crate::supervisor::news::Listener;
 use crate::supervisor::replay;
 
 /// Who compares what the supervisors of a system do with what OTP's would. Clones are the same judge.
@@ -141,6 +142,30 @@ impl Judge {
 
     fn lock(&self) -> MutexGuard<'_, Judging> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener {
+    /// With a judge, before whose eyes supervisors decide.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::time::Duration;
+    /// use airssys_rt_shim::supervisor::{Judge, Listener, SupervisorSpec};
+    /// use airssys_rt_shim::system::System;
+    ///
+    /// let judge = Judge::default();
+    /// let listener = Listener::new(|_| {}).judged_by(&judge);
+    /// let system = System::start_told("shop", SupervisorSpec::default(), Some(listener)).await?;
+    /// system.shutdown(Duration::from_secs(5)).await;
+    /// assert!(judge.decisions() > 0 && judge.settle().is_empty());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn judged_by(self, judge: &Judge) -> Self {
+        self.with(judge.clone())
     }
 }
 

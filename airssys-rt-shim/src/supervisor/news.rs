@@ -1,10 +1,10 @@
 //! What a system tells whoever listens to it: what became of each child, at the moment at which it did.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
 use crate::exit::ExitReason;
-use crate::supervisor::judge::Judge;
 use crate::supervisor::key::{ChildId, ChildKind, Generation};
 
 /// What happened in a tree.
@@ -62,43 +62,27 @@ pub struct Named<'a> {
 /// Who is told. It is called by supervisors and by children that come up, so it must be quick and must not wait.
 pub struct Listener {
     tell: Box<dyn Fn(&News<'_>) + Send + Sync>,
-    judge: Option<Judge>,
+    /// Of a type that this module does not know.
+    beside: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Listener {
     /// One that does this with each piece of news.
     pub fn new(tell: impl Fn(&News<'_>) + Send + Sync + 'static) -> Self {
-        Self { tell: Box::new(tell), judge: None }
+        Self { tell: Box::new(tell), beside: None }
     }
 
-    /// With a judge, before whose eyes supervisors decide.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use std::time::Duration;
-    /// use airssys_rt_shim::supervisor::{Judge, Listener, SupervisorSpec};
-    /// use airssys_rt_shim::system::System;
-    ///
-    /// let judge = Judge::default();
-    /// let listener = Listener::new(|_| {}).judged_by(&judge);
-    /// let system = System::start_told("shop", SupervisorSpec::default(), Some(listener)).await?;
-    /// system.shutdown(Duration::from_secs(5)).await;
-    /// assert!(judge.decisions() > 0 && judge.settle().is_empty());
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn judged_by(self, judge: &Judge) -> Self {
-        Self { judge: Some(judge.clone()), ..self }
+    /// With something beside it, which whoever knows its type finds.
+    pub(crate) fn with(self, beside: impl Any + Send + Sync) -> Self {
+        Self { beside: Some(Box::new(beside)), ..self }
     }
 
     pub(crate) fn tell(&self, news: &News<'_>) {
         (self.tell)(news);
     }
 
-    pub(crate) fn judge(&self) -> Option<&Judge> {
-        self.judge.as_ref()
+    pub(crate) fn beside<T: Any>(&self) -> Option<&T> {
+        self.beside.as_ref()?.downcast_ref()
     }
 }
 

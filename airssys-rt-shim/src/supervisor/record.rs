@@ -1,9 +1,9 @@
 //! What all supervisors of a system share: how it ended, and who is told what happens.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::supervisor::judge::Judge;
 use crate::supervisor::key::ChildId;
 use crate::supervisor::news::{Listener, News};
 
@@ -33,9 +33,9 @@ impl ShutdownRecord {
         }
     }
 
-    /// Before whose eyes supervisors decide; mostly nobody's.
-    pub(crate) fn judge(&self) -> Option<&Judge> {
-        self.listener.as_ref()?.judge()
+    /// What is beside the listener, where it is of this type.
+    pub(crate) fn beside<T: Any>(&self) -> Option<&T> {
+        self.listener.as_ref()?.beside()
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Killed>> {
