@@ -153,7 +153,7 @@ impl Client {
         let request = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap();
         self.0.ready().await?;
         let asked = timeout(PATIENCE, self.0.send_request(request)).await;
-        let (head, body) = asked.unwrap_or_else(|_| panic!("{method} {path} has no answer")).unwrap().into_parts();
+        let (head, body) = asked.unwrap_or_else(|_| panic!("{method} {path} has no answer"))?.into_parts();
         let body = body.collect().await?.to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
