@@ -201,7 +201,8 @@ async fn one_that_hangs_is_told_and_one_that_is_shown_turns_under_load_is_not_di
             other => panic!("{other:?}"),
         }
     }
-    load.end(&mesh).await;
+    let sent = load.drain(&mesh).await;
+    assert_eq!(mesh.counted("handled"), sent + 1, "each message is handled once, and the one before them");
     mesh.stop().await;
 }
 
