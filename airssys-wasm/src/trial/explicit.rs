@@ -11,6 +11,8 @@ use super::operator::Operator;
 use super::run::{self, Planned};
 use crate::seeded::{Choices, Pause, Seeded, Wait};
 
+/// How many messages are looked at for one that says the same.
+const LOOKED_AT: usize = 64;
 /// The keys of a test file that a plan has in it. The others are written as they were read.
 const OWN: [&str; 7] = ["seed", "seeds", "jitter", "kill", "workload", "fault", "pause"];
 
@@ -76,7 +78,8 @@ impl Plan {
     fn together(&self) -> Vec<Workload> {
         let mut together: Vec<Workload> = Vec::new();
         for workload in &self.workloads {
-            let last = together.last_mut().filter(|last| {
+            // Those of others may have come between; to look at all of them would take too long where there are many.
+            let last = together.iter_mut().rev().take(LOOKED_AT).find(|last| {
                 last.message == workload.message && last.patience == workload.patience && workload.times == 1
             });
             if let (Some(last), Some(at)) = (last, workload.at)
