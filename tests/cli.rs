@@ -198,7 +198,7 @@ fn inspect_tells_everything_that_a_description_says() {
         format!(
             "name = \"all\"\nversion = \"1.2.3\"\ndescription = \"Everything\"\nmemory = \"cache\"\nstate_schema = 3\n[limits]\n{written}\
              [requests]\nsend = [\"a/*\"]\ncall = [\"b\"]\npublish = [\"c/d\"]\nsubscribe = [\"e/**\"]\nspawn = [\"f/*\"]\n\
-             environment = [\"TZ\"]\nsockets = [\"127.0.0.1:80\"]\nhttp = [\"GET https://api.example/**\"]\nprocesses = [\"convert\"]\nfiles = {{ \"/in\" = \"read\", \"/out\" = \"read-write\" }}\n"
+             environment = [\"TZ\"]\nsockets = [\"127.0.0.1:80\"]\nbind = [\"127.0.0.1:81\"]\nhttp = [\"GET https://api.example/**\"]\nprocesses = [\"convert\"]\nfiles = {{ \"/in\" = \"read\", \"/out\" = \"read-write\" }}\n"
         ),
     );
     let text = desk.run(&["inspect", "all.wasm"]).well().stdout;
@@ -222,6 +222,7 @@ fn inspect_tells_everything_that_a_description_says() {
         "folders /in, /out (to write)",
         "environment TZ",
         "connections to 127.0.0.1:80",
+        "to listen at 127.0.0.1:81",
         "to request GET https://api.example/**",
         "to start convert",
         "begins with ",
@@ -232,7 +233,7 @@ fn inspect_tells_everything_that_a_description_says() {
         (&found["memory"], &found["state_schema"], &found["version"]),
         (&"cache".into(), &3.into(), &"1.2.3".into())
     );
-    assert_eq!(found["requests"].as_object().unwrap().len(), 10);
+    assert_eq!(found["requests"].as_object().unwrap().len(), 11);
     for (kind, asked) in [
         ("send", "a/*"),
         ("call", "b"),
@@ -241,6 +242,7 @@ fn inspect_tells_everything_that_a_description_says() {
         ("spawn", "f/*"),
         ("environment", "TZ"),
         ("sockets", "127.0.0.1:80"),
+        ("bind", "127.0.0.1:81"),
         ("http", "GET https://api.example/**"),
         ("processes", "convert"),
     ] {

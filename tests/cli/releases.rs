@@ -127,7 +127,7 @@ fn an_inspection_shows_all_that_a_component_asks_for() {
     let requests = json!({
         "send": ["to/*"], "call": ["called"], "publish": ["out/x"], "subscribe": ["in/*"], "spawn": ["child/*"],
         "files": { "/in": "read", "/out": "read-write" }, "environment": ["TZ"], "sockets": ["127.0.0.1:80"],
-        "http": ["GET https://api.example/**"], "processes": [],
+        "bind": [], "http": ["GET https://api.example/**"], "processes": [],
     });
     assert_eq!(told["requests"], requests);
     let limits = [("effects", 11), ("subscriptions", 15), ("monitors", 16), ("resources", 17)];

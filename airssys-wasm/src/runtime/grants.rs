@@ -121,8 +121,8 @@ impl Runtime {
 
     /// Takes a grant away from a service, at once: what it asks for from here on is denied, also in the middle of a
     /// turn and while something is deployed. Subscriptions end that it was needed for. Where it is one of files,
-    /// environment, sockets or bind, instances that may hold what is open go, with the turns they are in. Answers when that
-    /// is written down, with whether it outlives the host.
+    /// environment, sockets or bind, instances that may hold what is open go, with the turns they are in. Answers when
+    /// that is written down, with whether it outlives the host.
     ///
     /// # Example
     ///

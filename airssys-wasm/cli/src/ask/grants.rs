@@ -103,10 +103,10 @@ pub(crate) struct GrantArgs {
 /// Takes a grant away from a service of a running host, at once.
 ///
 /// What it asks for from then on is denied, also in the middle of a turn, and while something is deployed. Where the
-/// grant is one of files, environment, sockets or bind, the instances go that may hold what is open: a turn that is under way
-/// is cut off, and the next instance begins without it. It is written down when what is under way (an apply, a stop) is
-/// over. The file of the topology does not change: take the grant out of it as well, or the next `airssys apply` gives
-/// it back.
+/// grant is one of files, environment, sockets or bind, the instances go that may hold what is open: a turn that is
+/// under way is cut off, and the next instance begins without it. It is written down when what is under way (an apply,
+/// a stop) is over. The file of the topology does not change: take the grant out of it as well, or the next `airssys
+/// apply` gives it back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  airssys revoke till call pricing\n  airssys revoke till sockets 10.0.0.1:5432")]
 pub(crate) struct RevokeArgs {
