@@ -131,7 +131,8 @@ fn outside(disk: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     all
 }
 
-/// `a` wants out, and `b` as well, by HTTP, and `c`, by what WASI has no word for; `goal` is whom they may speak to, and `ledger` is not.
+/// `a` wants out, and `b` as well, by HTTP, and `c`, by what WASI has no word for; `goal` is whom they may speak to,
+/// and `ledger` is not.
 fn topology(disk: &Path, server: &Server, closed: u16) -> String {
     let (out, input) = (disk.join("out"), disk.join("in"));
     format!(

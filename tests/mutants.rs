@@ -1,7 +1,8 @@
-//! Bugs that are planted in the host are found by a trial of a mesh, each within a stated number of seeds; and nothing is
-//! found in the sound host with the same files and seeds.
+//! Bugs that are planted in the host are found by a trial of a mesh, each within a stated number of seeds; and nothing
+//! is found in the sound host with the same files and seeds.
 //!
-//! `AIRSSYS_SOAK` is for how many seconds the sound host is tried, and `AIRSSYS_SEED` the first seed: `cargo xtask soak`.
+//! `AIRSSYS_SOAK` is for how many seconds the sound host is tried, and `AIRSSYS_SEED` the first seed: `cargo xtask
+//! soak`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test says so by panicking")]
 

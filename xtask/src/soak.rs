@@ -1,5 +1,5 @@
-//! `cargo xtask soak`: the test of isolation, with many more rounds than a test has time for; or the trials of the sound
-//! host, for as long as somebody has time.
+//! `cargo xtask soak`: the test of isolation, with many more rounds than a test has time for; or the trials of the
+//! sound host, for as long as somebody has time.
 //!
 //! The same guests and the same profile as `cargo xtask test`; only the number of rounds differs, and the seeds.
 

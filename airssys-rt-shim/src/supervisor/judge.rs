@@ -1,10 +1,10 @@
 //! A judge, who compares what supervisors did with what OTP's would have done.
 //!
 //! What each supervisor hears and decides is written down as it happens. When it has ended, or somebody wants to know,
-//! the [model](crate::supervisor::model) does it once more over what was heard, and each of its deeds has to be the next
-//! one that was done (`replay.rs`). It refuses to judge what OTP has no word for: a supervisor that is made another one
-//! while it runs, one that is told to stop at once, and what comes into the middle of a back-off of a whole group. From
-//! there on that incarnation is left alone.
+//! the [model](crate::supervisor::model) does it once more over what was heard, and each of its deeds has to be the
+//! next one that was done (`replay.rs`). It refuses to judge what OTP has no word for: a supervisor that is made
+//! another one while it runs, one that is told to stop at once, and what comes into the middle of a back-off of a
+//! whole group. From there on that incarnation is left alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,8 +88,8 @@ impl Judge {
         actions
     }
 
-    /// What was done otherwise than OTP does it, since somebody asked last. Those that run are judged up to here, and no
-    /// further.
+    /// What was done otherwise than OTP does it, since somebody asked last. Those that run are judged up to here, and
+    /// no further.
     #[must_use]
     pub fn settle(&self) -> Vec<String> {
         let mut judging = self.lock();

@@ -180,7 +180,8 @@ pub struct Supervisor {
     queue: VecDeque<Heard>,
 }
 
-/// A child as it is when all is quiet: the supervisor's name, its own, what it does, and how often it was started again.
+/// A child as it is when all is quiet: the supervisor's name, its own, what it does, and how often it was started
+/// again.
 pub type Seen = (String, String, ChildStatus, u64);
 
 impl Child {

@@ -1,9 +1,9 @@
 //! What a supervisor heard and did, as the world of the [model](crate::supervisor::model): the model acts on what was
 //! heard, and each of its deeds has to be the next one that was done.
 //!
-//! Under a strategy with groups, while a supervisor starts and while it ends, the model blocks, as OTP's does, and what
-//! was heard meanwhile is in its queue afterwards. Otherwise children do not wait for each other: a start that the model
-//! wants is looked for further on, and what comes of it is heard like anything else.
+//! Under a strategy with groups, while a supervisor starts and while it ends, the model blocks, as OTP's does, and
+//! what was heard meanwhile is in its queue afterwards. Otherwise children do not wait for each other: a start that
+//! the model wants is looked for further on, and what comes of it is heard like anything else.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -459,8 +459,8 @@ impl World for Replay<'_> {
 
     fn ends(&mut self) {
         (self.blocks, self.ends) = (true, true);
-        // Those that somebody wanted, and that were killed since they did not start in time, are killed once more: nobody
-        // waits for them any longer.
+        // Those that somebody wanted, and that were killed since they did not start in time, are killed once more:
+        // nobody waits for them any longer.
         while let Some(Entry { step, what: What::Did(Deed::Kill(child, KillReason::StartTimedOut)), .. }) =
             self.entries.get(self.next)
             && *step == self.step

@@ -42,7 +42,7 @@ pub enum Moment {
 
 impl Moment {
     /// Whether it is one of a turn, of which one is drawn where none is named.
-    fn is_of_turns(self) -> bool {
+    pub(crate) fn is_of_turns(self) -> bool {
         matches!(self, Self::Before | Self::During | Self::After)
     }
 }

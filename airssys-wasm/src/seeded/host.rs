@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use redb::StorageBackend;
 
-use super::disk::{Platter, Said, locked, put};
 use super::choices::Reached;
+use super::disk::{Platter, Said, locked, put};
 use super::fault::{DiskWork, Fault, FaultKind, InTurn, Moment};
 use super::kept::Kept;
 use super::{Seeded, State, USUAL, service};

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::TrialError;
 use super::file::SETTLE;
-use super::run::{account, folder, start, unseeded};
+use super::run::{account, folder, rest, start, unseeded};
 use crate::runtime::Runtime;
 use crate::seeded::Seeded;
 use crate::topology::Topology;
@@ -83,6 +83,7 @@ pub fn run(
         return Err(TrialError::NotSeeded { service, what });
     }
     let data = folder().map_err(TrialError::Folder)?;
+    let seeded = &seeded.clone().with_disk();
     let ran = seeded.run(async || {
         let runtime = start(topology, seeded, data.path(), terms.code_cache.as_deref(), false).await?;
         work(&runtime).await;
@@ -90,6 +91,7 @@ pub fn run(
         seeded.end_faults();
         holds(&runtime).await;
         account(&runtime, seeded);
+        rest(&runtime, seeded).await;
         runtime.shutdown().await;
         Ok::<_, TrialError>(())
     });

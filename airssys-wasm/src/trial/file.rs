@@ -170,7 +170,9 @@ pub(super) struct Check {
 pub(super) struct Plan {
     /// As it was read, to be written again with another seed.
     pub(super) text: String,
-    /// Where it lies.
+    /// The file that it was read from.
+    pub(super) file: PathBuf,
+    /// Where that lies.
     pub(super) folder: PathBuf,
     pub(super) topology: PathBuf,
     pub(super) seed: Option<u64>,
@@ -220,6 +222,7 @@ impl Plan {
         let settle = written.settle.as_ref().map_or(Ok(SETTLE), |text| time(source, text))?;
         Ok(Self {
             text: source.text.clone(),
+            file: source.path.clone(),
             folder: folder.to_owned(),
             topology: folder.join(written.topology.unwrap_or_else(|| "airssys.toml".into())),
             seed: written.seed,

@@ -237,7 +237,7 @@ impl Trial {
                 fault.kind
             );
             return Err(ConfigError::whole(
-                file,
+                &plan.file,
                 what,
                 "write `state = \"durable\"` for a service, or leave the fault out",
             )

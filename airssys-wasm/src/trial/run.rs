@@ -81,7 +81,7 @@ pub(super) fn unseeded(topology: &Topology) -> Option<(String, &'static str)> {
 
 /// What a run follows from, as a plan says.
 pub(super) fn seeded(plan: &Plan, seed: u64) -> Seeded {
-    let seeded = Seeded::with_faults(seed, plan.faults.clone());
+    let seeded = Seeded::with_faults(seed, plan.faults.clone()).with_disk();
     if plan.jitter { seeded } else { seeded.with_pauses(plan.pauses.clone()) }
 }
 
@@ -371,7 +371,7 @@ async fn hold(check: &Check, runtime: &Runtime, seeded: &Seeded) -> Result<(), S
 }
 
 /// What waits at a service that runs is handled some time.
-async fn rest(runtime: &Runtime, seeded: &Seeded) {
+pub(super) async fn rest(runtime: &Runtime, seeded: &Seeded) {
     let waits = |status: &ServiceStatus| {
         let rests = status.suspended || status.stopped || status.set_aside > 0 || !runtime.is_up(&status.service);
         (status.queued > 0 && !rests).then(|| {

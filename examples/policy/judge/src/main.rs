@@ -1,5 +1,6 @@
 //! Judges a change to a mesh by rules in Rego: `rego-judge RULES`, with the proposal on its standard input, as
-//! `airssys run --judge` starts it. A file of rules that begins with a line `#!/path/to/rego-judge` is a judge by itself.
+//! `airssys run --judge` starts it. A file of rules that begins with a line `#!/path/to/rego-judge` is a judge by
+//! itself.
 //!
 //! What the rules have against the change is the set `deny` of the package `airssys`: of texts, or of objects with a
 //! `message` and perhaps a `rule`. It is written as the JSON list that the host reads. A file in which something is
