@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use airssys_wasm::trial::Explored;
 
+use super::markup::escaped;
+
 /// One test: that all runs hold.
 pub(super) fn of(file: &Path, explored: &Explored, took: Duration, replay: Option<&str>) -> String {
     let Explored { runs, guided, turns, pairs, missed, digest, failure, .. } = explored;
@@ -46,29 +48,4 @@ pub(super) fn of(file: &Path, explored: &Explored, took: Duration, replay: Optio
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text
-}
-
-/// Text as it stands in XML, without what no XML may have.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for one in text.chars() {
-        match one {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\n' | '\t' => escaped.push(one),
-            one if one.is_control() || matches!(one, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
-            one => escaped.push(one),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn what_xml_may_not_have_is_not_in_it() {
-        assert_eq!(super::escaped("a<b> & \"c\"\u{0}\n"), "a&lt;b&gt; &amp; &quot;c&quot;\u{fffd}\n");
-    }
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod junit;
+mod markup;
 mod progress;
 mod report;
 mod text;

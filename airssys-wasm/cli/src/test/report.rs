@@ -7,8 +7,9 @@ use std::fmt::Write;
 
 use airssys_wasm::trial::Tried;
 
-use self::drawing::{HEAD, draw, escaped};
+use self::drawing::{HEAD, draw};
 use self::step::Step;
+use super::markup::escaped;
 use super::text::count;
 
 /// The most steps that are drawn: the last ones, which are nearest to what did not hold.

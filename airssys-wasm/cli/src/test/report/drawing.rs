@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use super::step::{Step, What};
+use crate::test::markup::escaped;
 
 /// The height of a step, and the width of a lane, of the times on the left and of the texts on the right.
 const ROW: usize = 24;
@@ -288,22 +289,4 @@ fn short(text: &str, letters: usize) -> String {
     let mut short: String = text.chars().take(letters - 1).collect();
     short.push('…');
     short
-}
-
-/// Text as it stands in HTML. What no terminal obeys stands there in a way that it can be read.
-pub(super) fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for one in text.chars() {
-        match one {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            '\n' => escaped.push('\n'),
-            one if one.is_control() => escaped.push('\u{fffd}'),
-            one => escaped.push(one),
-        }
-    }
-    escaped
 }
