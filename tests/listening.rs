@@ -4,11 +4,12 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use airssys_tests::{Mesh, PATIENCE};
+use airssys_tests::{Mesh, PATIENCE, until};
 use airssys_wasm::deploy::DeployOptions;
 use airssys_wasm::error::SendError;
 use airssys_wasm::middleware::{Context, Layer, Operation, Operations, Verdict};
@@ -97,10 +98,58 @@ async fn what_listens_is_open_from_turn_to_turn_and_goes_with_its_grant() {
     let why = mesh.runtime.why("a", "bind", &address).unwrap();
     assert_eq!((why.allowed, why.granted.as_deref()), (true, Some(&*address)));
     mesh.runtime.revoke("a", "bind", &address).await.unwrap();
-    assert!(TcpStream::connect(&address).is_err(), "it still listens");
+    // The one that listens is told to end, and does.
+    until("it listens no more", async || TcpStream::connect(&address).is_err()).await;
     assert_eq!(told(&mesh, "listen", &address).await, "access-denied");
     assert_eq!(mesh.status("a").crashed, 0);
     mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn datagrams_come_from_whom_it_may_send_to_and_from_nobody_else() {
+    // It listens at a port of UDP, and two others send it something all the time.
+    let (beside, granted, stranger) = (bound(), bound(), bound());
+    let to = format!("127.0.0.2:{}", beside.local_addr().unwrap().port());
+    let address = granted.local_addr().unwrap();
+    let text = format!(
+        "name = \"m\"\n[[service]]\nname = \"a\"\nrelease = \"@reacher\"\nlimits = {{ turn_deadline = \"60s\" }}\n\
+         grants = {{ bind = [\"{to}\"], sockets = [\"{address}\"] }}\n"
+    );
+    let mesh = Mesh::try_start(&text, Runtime::builder()).await.unwrap_or_else(|error| panic!("{error}"));
+    let sending = tokio::task::spawn_blocking({
+        let to = to.clone();
+        move || {
+            let (mut sent, mut heard, begun) = (0, [0; 16], Instant::now());
+            loop {
+                // Nobody listens there yet, which the system may say by an error.
+                let _nobody_yet = stranger.send_to(b"stranger", &to);
+                // So most of what comes, and most likely the first, is the stranger's.
+                sent += 1_u32;
+                if sent.is_multiple_of(10) {
+                    let _nobody_yet = granted.send_to(b"granted", &to);
+                }
+                match granted.recv_from(&mut heard) {
+                    Ok((bytes, from)) => {
+                        assert_eq!((&heard[..bytes], from.to_string()), (&b"granted"[..], to));
+                        return stranger.recv_from(&mut heard).is_err();
+                    }
+                    Err(_) => assert!(begun.elapsed() < PATIENCE, "nobody answers"),
+                }
+            }
+        }
+    });
+    assert_eq!(told(&mesh, "echo", &to).await, "ok");
+    assert!(sending.await.unwrap(), "the stranger has an answer");
+    // And at no other port.
+    assert_eq!(told(&mesh, "echo", &beside.local_addr().unwrap().to_string()).await, "access-denied");
+    mesh.stop().await;
+}
+
+/// A socket for datagrams, which waits for none for long.
+fn bound() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    socket
 }
 
 /// Turns away the first one who connects.

@@ -18,6 +18,8 @@ use wasip2::sockets::ip_name_lookup::resolve_addresses;
 use wasip2::sockets::network::{ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
 use wasip2::sockets::tcp::TcpSocket;
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
+use wasip2::sockets::udp::OutgoingDatagram;
+use wasip2::sockets::udp_create_socket::create_udp_socket;
 
 /// What it reaches out for.
 #[derive(Deserialize)]
@@ -46,6 +48,8 @@ enum Reach {
     Listen(String),
     /// To listen there, and to tell the first one who connects what it says.
     Serve(String),
+    /// To take a datagram there, and to send it back.
+    Echo(String),
     Get(String),
     /// A program and its arguments.
     Start(String),
@@ -183,6 +187,7 @@ fn reach(what: Reach) -> Result<(), String> {
             Ok(())
         }
         Reach::Serve(address) => serve(&listen(&address)?),
+        Reach::Echo(address) => echo(&address),
         Reach::Get(url) => get(&url),
         Reach::Start(line) => {
             let (program, arguments) = line.split_once(' ').unwrap_or((&line, ""));
@@ -236,6 +241,25 @@ fn serve(socket: &TcpSocket) -> Result<(), String> {
     };
     let said = input.blocking_read(1024).map_err(name)?;
     output.blocking_write_and_flush(&said).map_err(name)
+}
+
+fn echo(address: &str) -> Result<(), String> {
+    let address = of_wasi(address.parse().map_err(name)?);
+    let socket = create_udp_socket(IpAddressFamily::Ipv4).map_err(refused)?;
+    socket.start_bind(&instance_network(), address).map_err(refused)?;
+    socket.finish_bind().map_err(refused)?;
+    let (incoming, outgoing) = socket.stream(None).map_err(refused)?;
+    let came = loop {
+        match incoming.receive(1).map_err(refused)?.pop() {
+            Some(datagram) => break datagram,
+            None => incoming.subscribe().block(),
+        }
+    };
+    while outgoing.check_send().map_err(refused)? == 0 {
+        outgoing.subscribe().block();
+    }
+    let back = OutgoingDatagram { data: came.data, remote_address: Some(came.remote_address) };
+    outgoing.send(&[back]).map(drop).map_err(refused)
 }
 
 /// The first IPv4 address that a name leads to, with the port behind it.
