@@ -193,8 +193,8 @@ pub use apply::{Applied, ApplyError, Function, InvokeError, Objection, Proposal,
 pub use config_file::ConfigError;
 pub use engine::Value;
 pub use runtime::{
-    Deed, Done, ExecuteError, Executor, ListenerStatus, Program, ProgramExit, ProgramOutput, Runtime, RuntimeBuilder,
-    ServiceStatus,
+    ExecuteError, Executor, ListenerStatus, OsOperation, OsOutput, Program, ProgramExit, ProgramOutput, Runtime,
+    RuntimeBuilder, ServiceStatus,
 };
 pub use shown::shown;
 #[doc(hidden)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use airssys_tests::command::Desk;
-use airssys_wasm::{Deed, Done, ExecuteError};
+use airssys_wasm::{ExecuteError, OsOperation, OsOutput};
 use tempfile::TempDir;
 
 use super::super::cli::signals::Running;
@@ -356,22 +356,27 @@ async fn the_program_that_embeds_the_host_does_the_same() {
     let mesh = Mesh::start(&two(disk.path(), "[\"read\", \"write\", \"create\"]", "")).await;
     let mut denials = mesh.runtime.events().of_kinds(&[Kind::Denied]);
     let executor = mesh.runtime.executor("s").unwrap();
-    for deed in [Deed::append("/a/log", "one\n"), Deed::append("/a/log", "two\n").synced()] {
+    for deed in [OsOperation::append("/a/log", "one\n"), OsOperation::append("/a/log", "two\n").synced()] {
         executor.validate(&deed).unwrap();
-        assert_eq!(executor.execute(deed).await, Ok(Done::Appended));
+        assert_eq!(executor.execute(deed).await, Ok(OsOutput::Appended));
     }
-    assert_eq!(executor.execute(Deed::read("/a/log")).await, Ok(Done::Read("one\ntwo\n".into())));
-    assert_eq!(executor.execute_with_timeout(Deed::replace("/a/there", "new"), PATIENCE).await, Ok(Done::Replaced));
+    assert_eq!(executor.execute(OsOperation::read("/a/log")).await, Ok(OsOutput::Read("one\ntwo\n".into())));
+    assert_eq!(
+        executor.execute_with_timeout(OsOperation::replace("/a/there", "new"), PATIENCE).await,
+        Ok(OsOutput::Replaced)
+    );
     assert_eq!(fs::read_to_string(disk.path().join("a/there")).unwrap(), "new");
-    assert!(matches!(executor.execute(Deed::read("/a/none")).await, Err(ExecuteError::Failed { .. })));
-    for denied in [Deed::read("/a/../outside/secret"), Deed::read("/none"), Deed::append("/less/x", "x")] {
+    assert!(matches!(executor.execute(OsOperation::read("/a/none")).await, Err(ExecuteError::Failed { .. })));
+    for denied in
+        [OsOperation::read("/a/../outside/secret"), OsOperation::read("/none"), OsOperation::append("/less/x", "x")]
+    {
         assert!(matches!(executor.execute(denied).await, Err(ExecuteError::Denied { .. })));
         assert!(matches!(denials.next().await, Some(Heard::Event(_))));
     }
-    assert!(executor.validate(&Deed::append("/less/x", "x")).is_err());
+    assert!(executor.validate(&OsOperation::append("/less/x", "x")).is_err());
     let _kept = mesh.runtime.revoke("s", "files", "read /a").await.unwrap();
-    assert!(executor.validate(&Deed::read("/a/log")).is_err());
-    assert!(matches!(executor.execute(Deed::read("/a/log")).await, Err(ExecuteError::Denied { .. })));
+    assert!(executor.validate(&OsOperation::read("/a/log")).is_err());
+    assert!(matches!(executor.execute(OsOperation::read("/a/log")).await, Err(ExecuteError::Denied { .. })));
     mesh.stop().await;
 }
 

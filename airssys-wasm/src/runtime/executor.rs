@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Deed, Done, Program, ProgramExit, ProgramOutput, Runtime};
+use super::{OsOperation, OsOutput, Program, ProgramExit, ProgramOutput, Runtime};
 use crate::apply::Hosted;
 use crate::capability::Access;
 use crate::hint::{Act, Coded, Hint};
@@ -108,7 +108,7 @@ impl From<FileError> for ExecuteError {
     }
 }
 
-/// Does what is done on the machine in the name of a service: see [`Deed`].
+/// Does what is done on the machine in the name of a service: see [`OsOperation`].
 ///
 /// Each is looked at before it is done: what the service asks for and is granted, its layers, its limits. It is cleaned
 /// up behind: where nobody waits for a program any more, it is killed, with all that it has started, and of a file that
@@ -119,7 +119,7 @@ impl From<FileError> for ExecuteError {
 /// ```
 /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
 /// # doc::tools(async |runtime| {
-/// use airssys_wasm::{Deed, ExecuteError, Program, ProgramExit};
+/// use airssys_wasm::{OsOperation, ExecuteError, Program, ProgramExit};
 ///
 /// // The release of the service asks for `sh`, and it is granted with the arguments `-c` and another one.
 /// let executor = runtime.executor("tools")?;
@@ -128,7 +128,7 @@ impl From<FileError> for ExecuteError {
 /// assert_eq!((done.exit, done.stdout.as_slice()), (ProgramExit::Status(3), b"hello".as_slice()));
 ///
 /// // What is not granted is denied, and on record as if the service had asked.
-/// for not_granted in [Deed::from(Program::new("sh").arg("-x")), Deed::read("/data/prices.json")] {
+/// for not_granted in [OsOperation::from(Program::new("sh").arg("-x")), OsOperation::read("/data/prices.json")] {
 ///     let refused = executor.execute(not_granted).await.unwrap_err();
 ///     assert!(matches!(refused, ExecuteError::Denied { .. }));
 /// }
@@ -187,23 +187,23 @@ impl Executor {
     /// ```
     /// # mod doc { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/mesh.rs")); }
     /// # doc::tools(async |runtime| {
-    /// use airssys_wasm::{Deed, Program};
+    /// use airssys_wasm::{OsOperation, Program};
     ///
     /// let executor = runtime.executor("tools")?;
     /// executor.validate(&Program::new("sh").arg("-c").arg("exit").into())?;
-    /// assert!(executor.validate(&Deed::append("/data/log", "a line")).is_err());
+    /// assert!(executor.validate(&OsOperation::append("/data/log", "a line")).is_err());
     /// # Ok(()) });
     /// ```
-    pub fn validate(&self, deed: &Deed) -> Result<(), ExecuteError> {
+    pub fn validate(&self, operation: &OsOperation) -> Result<(), ExecuteError> {
         let identity = self.identity()?;
-        let allowed = match deed {
-            Deed::Program(program) => {
+        let allowed = match operation {
+            OsOperation::Program(program) => {
                 let Wanted { name, arguments, environment, .. } = &program.wanted;
                 identity.terms.policy.allows_start(&self.service, name, arguments, environment).map(drop)
             }
-            Deed::Append { path, .. } => identity.allows_file(path, Access::WRITE),
-            Deed::Replace { path, .. } => identity.allows_file(path, Access::WRITE | Access::CREATE),
-            Deed::Read { path } => identity.allows_file(path, Access::READ),
+            OsOperation::Append { path, .. } => identity.allows_file(path, Access::WRITE),
+            OsOperation::Replace { path, .. } => identity.allows_file(path, Access::WRITE | Access::CREATE),
+            OsOperation::Read { path } => identity.allows_file(path, Access::READ),
         };
         allowed.map_err(|why| ExecuteError::Denied { why })
     }
@@ -226,10 +226,10 @@ impl Executor {
     /// assert_eq!((done.exit, done.stdout.as_slice()), (ProgramExit::Status(0), b"hello\n".as_slice()));
     /// # Ok(()) });
     /// ```
-    pub async fn execute(&self, deed: impl Into<Deed>) -> Result<Done, ExecuteError> {
+    pub async fn execute(&self, operation: impl Into<OsOperation>) -> Result<OsOutput, ExecuteError> {
         let identity = self.identity()?;
-        Ok(match deed.into() {
-            Deed::Program(Program { wanted, stdin }) => {
+        Ok(match operation.into() {
+            OsOperation::Program(Program { wanted, stdin }) => {
                 let ran = identity.run_program(0, wanted, stdin).await?;
                 let exit = match ran.exit {
                     Exit::Status(status) => ProgramExit::Status(status),
@@ -237,17 +237,17 @@ impl Executor {
                     Exit::Limit(limit) => ProgramExit::Limit(limit),
                     Exit::Revoked => ProgramExit::Revoked,
                 };
-                Done::Program(ProgramOutput { exit, stdout: ran.stdout, stderr: ran.stderr })
+                OsOutput::Program(ProgramOutput { exit, stdout: ran.stdout, stderr: ran.stderr })
             }
-            Deed::Append { path, record, sync } => {
+            OsOperation::Append { path, record, sync } => {
                 identity.append(0, &path, record, sync).await?;
-                Done::Appended
+                OsOutput::Appended
             }
-            Deed::Replace { path, content } => {
+            OsOperation::Replace { path, content } => {
                 identity.replace(0, &path, content).await?;
-                Done::Replaced
+                OsOutput::Replaced
             }
-            Deed::Read { path } => Done::Read(identity.read(0, &path).await?),
+            OsOperation::Read { path } => OsOutput::Read(identity.read(0, &path).await?),
         })
     }
 
@@ -272,8 +272,12 @@ impl Executor {
     /// assert_eq!(late, ExecuteError::Timeout { timeout });
     /// # Ok(()) });
     /// ```
-    pub async fn execute_with_timeout(&self, deed: impl Into<Deed>, timeout: Duration) -> Result<Done, ExecuteError> {
+    pub async fn execute_with_timeout(
+        &self,
+        operation: impl Into<OsOperation>,
+        timeout: Duration,
+    ) -> Result<OsOutput, ExecuteError> {
         let late = |_| ExecuteError::Timeout { timeout };
-        tokio::time::timeout(timeout, self.execute(deed)).await.map_err(late)?
+        tokio::time::timeout(timeout, self.execute(operation)).await.map_err(late)?
     }
 }

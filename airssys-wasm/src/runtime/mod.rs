@@ -3,21 +3,21 @@
 mod builder;
 mod changes;
 mod command;
-mod deed;
 mod deployments;
 mod executor;
 mod forget;
 mod functions;
 mod grants;
 mod messages;
+mod os_operation;
 mod program;
 mod records;
 mod status;
 
 pub use builder::RuntimeBuilder;
-pub use deed::{Deed, Done};
 pub use executor::{ExecuteError, Executor};
 pub use forget::{ForgetError, Forgotten};
+pub use os_operation::{OsOperation, OsOutput};
 pub use program::{Program, ProgramExit, ProgramOutput};
 pub use status::{ListenerStatus, ServiceStatus};
 

@@ -9,19 +9,19 @@ use super::{Program, ProgramOutput};
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::{Deed, Program};
+/// use airssys_wasm::{OsOperation, Program};
 ///
 /// let _all = [
-///     Deed::from(Program::new("date")),
-///     Deed::append("/data/log", "a line\n").synced(),
-///     Deed::replace("/data/prices.json", "{}"),
-///     Deed::read("/data/prices.json"),
+///     OsOperation::from(Program::new("date")),
+///     OsOperation::append("/data/log", "a line\n").synced(),
+///     OsOperation::replace("/data/prices.json", "{}"),
+///     OsOperation::read("/data/prices.json"),
 /// ];
 /// ```
 #[derive(Debug, Clone)]
 #[must_use]
 #[non_exhaustive]
-pub enum Deed {
+pub enum OsOperation {
     /// To run a program to its end.
     Program(Program),
     /// To write a record behind all that is in a file: all of it or nothing.
@@ -50,24 +50,24 @@ pub enum Deed {
     },
 }
 
-/// What came of a [`Deed`].
+/// What came of a [`OsOperation`].
 ///
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::Done;
+/// use airssys_wasm::OsOutput;
 ///
-/// fn length(done: &Done) -> usize {
-///     match done {
-///         Done::Program(output) => output.stdout.len(),
-///         Done::Read(bytes) => bytes.len(),
+/// fn length(output: &OsOutput) -> usize {
+///     match output {
+///         OsOutput::Program(program) => program.stdout.len(),
+///         OsOutput::Read(bytes) => bytes.len(),
 ///         _ => 0,
 ///     }
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Done {
+pub enum OsOutput {
     /// A program has ended.
     Program(ProgramOutput),
     /// The record is there.
@@ -78,13 +78,13 @@ pub enum Done {
     Read(Bytes),
 }
 
-impl Deed {
+impl OsOperation {
     /// To write a record behind all that is in a file, which is made where it is not there.
     ///
     /// # Example
     ///
     /// ```
-    /// let _line = airssys_wasm::Deed::append("/data/log", "a line\n");
+    /// let _line = airssys_wasm::OsOperation::append("/data/log", "a line\n");
     /// ```
     pub fn append(path: impl Into<String>, record: impl Into<Bytes>) -> Self {
         Self::Append { path: path.into(), record: record.into(), sync: false }
@@ -95,7 +95,7 @@ impl Deed {
     /// # Example
     ///
     /// ```
-    /// let _whole = airssys_wasm::Deed::replace("/data/prices.json", "{}");
+    /// let _whole = airssys_wasm::OsOperation::replace("/data/prices.json", "{}");
     /// ```
     pub fn replace(path: impl Into<String>, content: impl Into<Bytes>) -> Self {
         Self::Replace { path: path.into(), content: content.into() }
@@ -106,7 +106,7 @@ impl Deed {
     /// # Example
     ///
     /// ```
-    /// let _prices = airssys_wasm::Deed::read("/data/prices.json");
+    /// let _prices = airssys_wasm::OsOperation::read("/data/prices.json");
     /// ```
     pub fn read(path: impl Into<String>) -> Self {
         Self::Read { path: path.into() }
@@ -117,7 +117,7 @@ impl Deed {
     /// # Example
     ///
     /// ```
-    /// let _kept = airssys_wasm::Deed::append("/data/log", "a line\n").synced();
+    /// let _kept = airssys_wasm::OsOperation::append("/data/log", "a line\n").synced();
     /// ```
     pub fn synced(mut self) -> Self {
         if let Self::Append { sync, .. } = &mut self {
@@ -127,19 +127,19 @@ impl Deed {
     }
 }
 
-impl From<Program> for Deed {
+impl From<Program> for OsOperation {
     fn from(program: Program) -> Self {
         Self::Program(program)
     }
 }
 
-impl Done {
-    /// What came of a program; none where it was another deed.
+impl OsOutput {
+    /// What came of a program; none where it was another operation.
     ///
     /// # Example
     ///
     /// ```
-    /// assert_eq!(airssys_wasm::Done::Appended.program(), None);
+    /// assert_eq!(airssys_wasm::OsOutput::Appended.program(), None);
     /// ```
     #[must_use]
     pub fn program(self) -> Option<ProgramOutput> {
