@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use airssys_tests::{code_cache, heir, with_guests};
 use airssys_wasm::trial::{Trial, Tried};
@@ -281,6 +281,20 @@ fn a_disk_that_is_slow_full_or_fails_loses_nothing_that_was_acknowledged() {
         tried.faults.into_iter().for_each(|(fault, times)| *came.entry(fault).or_insert(0) += times);
     }
     assert_eq!(came.keys().collect::<Vec<_>>(), ["disk-fail", "disk-full", "disk-slow"], "{came:?}");
+}
+
+#[test]
+fn a_turn_that_was_not_saved_is_tried_again_and_is_not_one_that_was_handled_twice() {
+    let desk = Desk::of(&DURABLE_GOAL.replace("state = ", "retries = 2\n    state = "));
+    let faults = ["disk-full", "disk-fail"].map(|kind| format!("[[fault]]\nkind = \"{kind}\"\nrate = 0.02\n")).concat();
+    let trial = desk.trial(&format!("{}{faults}", counts(60, "")));
+    let again = (1..11).filter(|seed| {
+        let tried = twice(&trial, *seed);
+        let over: Vec<_> =
+            tried.steps.iter().filter_map(|line| line.split_once(" over goal ")?.1.split(' ').next()).collect();
+        over.iter().collect::<BTreeSet<_>>().len() < over.len()
+    });
+    assert!(again.count() >= 3, "no message is tried again");
 }
 
 #[test]

@@ -338,6 +338,7 @@ impl ComponentActor {
             Some(instance) if is_to_end => {
                 // Nobody waits for it: it happens as a whole or not at all, and the next incarnation finds out which.
                 drop(instance.turn().save(hand.id));
+                self.may_happen_again(hand.id);
                 self.instance = None;
                 drop(hand);
                 return Flow::Exit(exit_reason(planned(Moment::Commit)));
@@ -347,9 +348,20 @@ impl ComponentActor {
         };
         match saved {
             Ok(()) => self.handled(hand, Ok(answer)),
-            Err(crash) => return self.crashed(hand, crash).await,
+            Err(crash) => {
+                self.may_happen_again(hand.id);
+                return self.crashed(hand, crash).await;
+            }
         }
         Flow::Continue
+    }
+
+    /// A turn that was over did not happen, or nobody knows: whoever judges a seeded host has to.
+    #[cold]
+    fn may_happen_again(&self, message: u64) {
+        if let Some(seeded) = &self.identity.mesh.seeded {
+            seeded.may_happen_again(message);
+        }
     }
 
     /// The message is done with: its turn happened.

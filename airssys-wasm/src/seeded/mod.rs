@@ -591,6 +591,11 @@ impl Seeded {
         broken.into_iter().for_each(|what| self.breaks(what));
     }
 
+    /// The turn over this message is not known to be on the disk: another one over it is in order.
+    pub(crate) fn may_happen_again(&self, message: u64) {
+        self.lock().handled.remove(&message);
+    }
+
     fn elapsed(&self) -> Duration {
         let time = self.time();
         time.before + time.began.as_ref().map(Instant::elapsed).unwrap_or_default()
