@@ -54,6 +54,7 @@ mod os;
 mod python_sdk;
 mod queries;
 mod quota;
+mod random_trees;
 mod rates;
 mod recorded;
 mod registry;

@@ -21,16 +21,19 @@ pub(crate) fn run(rounds: u32) -> Result<(), Error> {
     show("soak", &mut cargo)
 }
 
-/// Tries the sound host for so many seconds, with the files of the tests, from a seed on that is printed; what is said
-/// as one is taken.
+/// Tries the sound host for so many seconds, with the files of the tests and with meshes that are drawn, from a seed on
+/// that is printed; what is said as one is taken.
 pub(crate) fn tried(seconds: u64, seed: Option<u64>) -> Result<(), Error> {
     guests::build("dev")?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seed = seed.unwrap_or(now.as_secs());
     progress::line(&format!("trials for {seconds} s, from seed {seed} on"));
-    let test = "mutants::nothing_is_found_in_the_sound_host";
-    let most = ["test", "--workspace", "--exclude", "airssys-rt-shim", "--test", "promises", "--", "--nocapture", test];
-    let mut cargo = command(&most)?;
+    let most = ["test", "--workspace", "--exclude", "airssys-rt-shim", "--test", "promises", "--", "--nocapture"];
+    let tests = [
+        "mutants::nothing_is_found_in_the_sound_host",
+        "random_trees::what_holds_for_each_mesh_holds_in_meshes_that_nobody_wrote",
+    ];
+    let mut cargo = command(&[&most[..], &tests].concat())?;
     cargo.env("AIRSSYS_SOAK", seconds.to_string()).env("AIRSSYS_SEED", seed.to_string());
     show("soak", &mut cargo)
 }
