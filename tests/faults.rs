@@ -174,6 +174,18 @@ fn what_was_deployed_is_what_a_killed_host_goes_on_with() {
 }
 
 #[test]
+fn a_temporary_service_that_is_stopped_is_so_in_the_next_host_until_somebody_starts_it() {
+    let topology = "name = \"m\"\n[[service]]\nname = \"goal\"\nrelease = \"@prober\"\nrestart = \"temporary\"\n";
+    let acts = [("stop", "10ms"), ("start", "200ms")];
+    let act =
+        |(kind, at)| format!("[[act]]\nkind = \"{kind}\"\nat = \"{at}\"\nservice = \"goal\"\nexpect = \"done\"\n");
+    let ask = "[[workload]]\nservice = \"goal\"\nask = '{\"echo\":1}'\ntimes = 3\nat = \"5ms\"\nevery = \"100ms\"\n";
+    let tried = twice(&Desk::of(topology).trial(&format!("kill = [\"100ms\"]\n{ask}{}", acts.map(act).concat())), 1);
+    // Before it was stopped, while it was, and after it was started.
+    assert_eq!((tried.answered, tried.failed), (2, 1), "{tried:?}");
+}
+
+#[test]
 fn an_act_that_does_not_come_to_what_the_file_expects_is_a_failure() {
     let desk = Desk::of(COUNTER).counter("one", "healthy", ("1.0.0", 0)).counter("two", "init-waits", ("1.1.0", 0));
     let old = "[[act]]\nkind = \"deploy\"\nat = \"10ms\"\nservice = \"counter\"\nrelease = \"one.wasm\"\n";

@@ -262,13 +262,16 @@ impl Supervisor {
     }
 
     fn start_children(&mut self, from: usize, world: &mut dyn World) -> Result<(), usize> {
-        for at in from..self.children.len() {
-            if world.is_cut() {
-                break;
-            }
+        let mut at = from;
+        while at < self.children.len() && !world.is_cut() {
             let started = self.children[at].start(true, world).map_err(|()| at);
             self.listen(world);
             started?;
+            // One that was left alone is as one that was terminated.
+            match self.children[at].pid == Pid::Undefined {
+                true if self.children[at].plan.restart == Restart::Temporary => drop(self.children.remove(at)),
+                _ => at += 1,
+            }
         }
         Ok(())
     }
