@@ -1,17 +1,18 @@
-//! Bugs that are planted in the host are found by a trial of a mesh, each within a stated number of seeds; and nothing
-//! is found in the sound host with the same files and seeds.
+//! Bugs that are planted in the host are found by a trial of a mesh, each within a stated number of seeds, and what
+//! shows them is made short; and nothing is found in the sound host with the same files and seeds.
 //!
 //! `AIRSSYS_SOAK` is for how many seconds the sound host is tried, and `AIRSSYS_SEED` the first seed: `cargo xtask
 //! soak`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test says so by panicking")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use airssys_rt_shim::planted;
-use airssys_tests::{code_cache, with_guests};
-use airssys_wasm::trial::Trial;
+use airssys_rt_shim::planted::Planted;
+use airssys_tests::{code_cache, guest, with_guests};
+use airssys_wasm::trial::{Bounds, Exploring, Seeds, Shrunk, Trial};
 use tempfile::TempDir;
 
 /// A mesh, and what is asked of it.
@@ -21,7 +22,7 @@ struct Files {
     test: &'static str,
 }
 
-const FILES: [Files; 5] = [
+const FILES: [Files; 8] = [
     // Books of two services, which a message keeps the same that leaves with its turn.
     Files {
         name: "books",
@@ -45,7 +46,7 @@ const FILES: [Files; 5] = [
             [[workload]]
             service = "asker"
             ask = '{"do":[{"send":{"to":"goal","body":{"increment":{"key":"n","by":1}}}},{"send":{"to":"goal","body":{"increment":{"key":"m","by":1}}}},{"increment":{"key":"n","by":1}}]}'
-            times = 40
+            times = 20
             every = "2ms"
             [[workload]]
             service = "asker"
@@ -55,7 +56,7 @@ const FILES: [Files; 5] = [
             [[workload]]
             service = "goal"
             ask = '{"echo":{}}'
-            times = 40
+            times = 20
             every = "2ms"
             [[fault]]
             kind = "crash"
@@ -195,27 +196,27 @@ const FILES: [Files; 5] = [
             [[workload]]
             service = "a1"
             ask = '{"echo":1}'
-            times = 60
-            every = "30ms"
+            times = 30
+            every = "60ms"
             [[workload]]
             service = "a2"
             ask = '{"echo":1}'
-            times = 60
-            every = "30ms"
+            times = 30
+            every = "60ms"
             [[workload]]
             service = "r2"
             ask = '{"echo":1}'
-            times = 60
-            every = "30ms"
+            times = 30
+            every = "60ms"
             [[workload]]
             service = "r3"
             ask = '{"echo":1}'
-            times = 60
-            every = "30ms"
+            times = 30
+            every = "60ms"
             [[workload]]
             service = "o1"
             ask = '{"echo":1}'
-            times = 30
+            times = 15
             every = "60ms"
             [[workload]]
             service = "o2"
@@ -225,11 +226,11 @@ const FILES: [Files; 5] = [
             [[workload]]
             service = "o3"
             ask = '{"echo":1}'
-            times = 30
+            times = 15
             every = "60ms"
             [[fault]]
             kind = "crash"
-            rate = 0.06
+            rate = 0.1
         "#,
     },
     // Keys, a pool, topics and a kill.
@@ -243,7 +244,7 @@ const FILES: [Files; 5] = [
             name = "front"
             release = "@prober"
             retries = 2
-            grants = { send = ["cart"], call = ["pool"], publish = ["news"] }
+            grants = { send = ["cart/*"], call = ["pool"], publish = ["news"] }
             [[service]]
             name = "cart"
             release = "@prober"
@@ -273,20 +274,128 @@ const FILES: [Files; 5] = [
             rate = 0.05
         "#,
     },
+    // A pool with lanes: a message of one sender to one key stands behind another one.
+    Files {
+        name: "lanes",
+        topology: r#"
+            name = "lanes"
+            [[service]]
+            name = "front"
+            release = "@prober"
+            grants = { send = ["lanes"] }
+            [[service]]
+            name = "lanes"
+            release = "@prober"
+            instances = 3
+            partitioned = true
+        "#,
+        test: r#"
+            settle = "1s"
+            [[workload]]
+            service = "front"
+            ask = '{"do":[{"send":{"to":"lanes","key":"a","body":{"echo":1}}},{"send":{"to":"lanes","key":"a","body":{"echo":2}}}]}'
+            times = 10
+        "#,
+    },
+    // Keys that fall asleep, and one that is slower than who sends to it.
+    Files {
+        name: "waiting",
+        topology: r#"
+            name = "waiting"
+            [[service]]
+            name = "cart"
+            release = "@prober"
+            keyed = { max_keys = 20, max_awake = 2, idle_timeout = "5ms" }
+            [[service]]
+            name = "slow"
+            release = "@prober"
+            mailbox = { capacity = 4 }
+        "#,
+        test: r#"
+            settle = "1s"
+            [[workload]]
+            service = "cart"
+            key = "k{n}"
+            send = '{"echo":1}'
+            times = 5
+            [[workload]]
+            service = "cart"
+            key = "k{n}"
+            send = '{"echo":2}'
+            times = 5
+            [[workload]]
+            service = "slow"
+            send = '{"sleep":5}'
+            times = 12
+            every = "2ms"
+        "#,
+    },
+    // A release that asks for more, on probation; and a grant that is taken away.
+    Files {
+        name: "operator",
+        topology: r#"
+            name = "operator"
+            [root]
+            intensity = 1000
+            [[service]]
+            name = "clerk"
+            release = "one.wasm"
+            instances = 2
+            grants = { send = ["goal", "vault"] }
+            [[service]]
+            name = "goal"
+            release = "@prober"
+            [[service]]
+            name = "vault"
+            release = "@prober"
+        "#,
+        test: r#"
+            settle = "2s"
+            [[workload]]
+            service = "clerk"
+            ask = '{"do":[{"send":{"to":"goal","body":{"echo":1}}},{"send":{"to":"vault","body":{"echo":1}}}]}'
+            times = 60
+            [[act]]
+            kind = "deploy"
+            at = ["50ms", "150ms"]
+            service = "clerk"
+            release = "two.wasm"
+            probation = "100ms"
+            [[act]]
+            kind = "revoke"
+            at = "400ms"
+            service = "clerk"
+            capability = "send"
+            target = "goal"
+            expect = "done"
+            [[fault]]
+            kind = "crash"
+            service = "clerk"
+            rate = 0.08
+        "#,
+    },
 ];
 
+/// Releases that do what they are told: what each asks for beside its version.
+const RELEASES: [(&str, &str, &str); 2] = [("one", "1.0.0", r#"["goal"]"#), ("two", "1.1.0", r#"["goal", "vault"]"#)];
+
 /// Which bug, which files find it, and within how many seeds.
-const PLANTED: [(&str, &str, u64); 19] = [
-    ("one-restart-too-many", "tree", 20),
-    ("window-never-forgets", "tree", 20),
+const PLANTED: [(&str, &str, u64); 27] = [
+    ("one-restart-too-many", "tree", 10),
+    ("window-never-forgets", "tree", 10),
     ("rest-for-one-and-one-before", "tree", 5),
     ("one-for-all-forgets-one", "tree", 5),
+    ("start-order-reversed", "tree", 1),
     ("stopped-in-start-order", "tree", 1),
     ("transient-after-normal-exit", "tree", 5),
     ("temporary-again", "tree", 5),
     ("no-back-off", "tree", 5),
     ("exit-not-seen", "tree", 5),
     ("mailbox-holds-one-more", "books", 5),
+    ("wake-up-lost", "waiting", 3),
+    ("key-not-woken", "waiting", 1),
+    ("room-not-told", "waiting", 1),
+    ("messages-change-places", "lanes", 1),
     ("timer-lost", "timers", 1),
     ("timer-armed-twice", "timers", 1),
     ("effects-leave-in-reverse", "books", 1),
@@ -296,7 +405,16 @@ const PLANTED: [(&str, &str, u64); 19] = [
     ("acknowledged-and-not-saved", "durable", 1),
     ("dead-letter-not-buried", "tree", 5),
     ("handled-and-left-in-hand", "books", 5),
+    ("rollback-keeps-grants", "operator", 10),
+    ("probation-ends-early", "operator", 10),
+    ("revoked-grant-used", "operator", 5),
 ];
+
+/// The steps that a plan has at most which shows a bug and is as short as it can be: messages, faults, kills, acts and
+/// pauses.
+const MOST_STEPS: usize = 10;
+/// How many runs are tried for that.
+const MOST_RUNS: u64 = 200;
 
 struct Tree {
     trial: Trial,
@@ -306,10 +424,23 @@ struct Tree {
 impl Tree {
     fn of(files: &Files) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let prober = guest("prober").with_file_name("target").join("airssys/prober.wasm");
+        for (name, version, send) in RELEASES {
+            std::fs::copy(&prober, folder.path().join(format!("{name}.wasm"))).unwrap();
+            let manifest = format!("name = \"clerk\"\nversion = \"{version}\"\n[requests]\nsend = {send}\n");
+            std::fs::write(folder.path().join(format!("{name}.toml")), manifest).unwrap();
+        }
         std::fs::write(folder.path().join("airssys.toml"), with_guests(files.topology)).unwrap();
         let file: PathBuf = folder.path().join("airssys.test.toml");
         std::fs::write(&file, files.test).unwrap();
-        Self { trial: Trial::read(&file).unwrap(), _folder: folder }
+        Self { trial: Trial::read(&file).unwrap_or_else(|error| panic!("{}: {error}", files.name)), _folder: folder }
+    }
+
+    /// Finds the bug that is planted in this thread, and makes what shows it short.
+    fn finds(&self, seeds: u64, cache: &Path) -> Option<Shrunk> {
+        let explored = self.trial.explore(Seeds::Many(seeds), Some(cache), |_| ()).unwrap();
+        let bounds = Bounds { runs: MOST_RUNS, time: Duration::from_secs(600), jobs: 1 };
+        Some(self.trial.shrink(&explored.failure?, bounds, Some(cache), |_| ()).unwrap().expect("it fails again"))
     }
 }
 
@@ -318,21 +449,52 @@ fn files(name: &str) -> &'static Files {
 }
 
 #[test]
-fn each_planted_bug_is_found_within_its_number_of_seeds() {
-    let (cache, mut missed) = (code_cache(), Vec::new());
-    for (bug, name, most) in PLANTED {
-        let tree = Tree::of(files(name));
-        planted::plant(Some(bug));
-        // Each run on this thread, whose bug it has.
-        let mut runs = (1..=most).map(|seed| tree.trial.run(seed, Some(&cache), false).unwrap());
-        let found = runs.find(|tried| !tried.broken.is_empty());
-        planted::plant(None);
-        match found {
-            Some(tried) => println!("{bug}: {name}, seed {}: {}", tried.seed, tried.broken[0]),
-            None => missed.push(format!("{bug}: {name}, {most} seeds")),
+fn each_planted_bug_is_found_within_its_number_of_seeds_and_made_short() {
+    let (cache, left) = (code_cache(), Mutex::new(PLANTED.to_vec()));
+    let (missed, long) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
+    let take = || left.lock().unwrap().pop();
+    std::thread::scope(|threads| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            threads.spawn(|| {
+                while let Some((bug, name, seeds)) = take() {
+                    let begun = Instant::now();
+                    Planted::bug(bug).plant();
+                    let found = Tree::of(files(name)).finds(seeds, &cache);
+                    Planted::default().plant();
+                    let Some(Shrunk { from, to, runs, tried, .. }) = found else {
+                        missed.lock().unwrap().push(format!("{bug}: {name}, {seeds} seeds"));
+                        continue;
+                    };
+                    let told = format!("{bug}: {name}, seed {}: {from}; after {runs} runs {to}", tried.seed);
+                    println!("{told}; {:?}: {}", begun.elapsed(), tried.broken[0]);
+                    if to.steps() > MOST_STEPS {
+                        long.lock().unwrap().push(told);
+                    }
+                }
+            });
         }
-    }
+    });
+    let (missed, long) = (missed.into_inner().unwrap(), long.into_inner().unwrap());
     assert!(missed.is_empty(), "not found:\n{}", missed.join("\n"));
+    assert!(
+        long.len() * 10 <= PLANTED.len(),
+        "more than a tenth have more steps than {MOST_STEPS}:\n{}",
+        long.join("\n")
+    );
+}
+
+#[test]
+fn a_planted_bug_is_that_of_each_thread_on_which_its_runs_are() {
+    let (tree, cache) = (Tree::of(files("tree")), code_cache());
+    Planted::bug("one-restart-too-many").plant();
+    let explore = |jobs| {
+        let how = Exploring { jobs, ..Seeds::Many(20).into() };
+        tree.trial.explore(how, Some(&cache), |_| ()).unwrap()
+    };
+    let (one, three) = (explore(1), explore(3));
+    Planted::default().plant();
+    assert!(one.failure.is_some());
+    assert_eq!(one, three);
 }
 
 #[test]
@@ -342,9 +504,13 @@ fn nothing_is_found_in_the_sound_host() {
     let (cache, begun) = (code_cache(), Instant::now());
     let trees: Vec<_> = FILES.iter().map(|files| (files.name, Tree::of(files))).collect();
     let (mut runs, mut turns, mut alarms) = (0, 0, Vec::new());
-    let most = if soak.is_some() { u64::MAX } else { 20 };
-    for seed in (0..most).map(|next| first.wrapping_add(next)) {
-        for (name, tree) in &trees {
+    // Those seeds at least with which bugs are found.
+    let seeds = |of: &str| PLANTED.iter().filter(|(_, name, _)| *name == of).map(|(.., seeds)| *seeds).max();
+    let most = |of: &str| if soak.is_some() { u64::MAX } else { seeds(of).unwrap_or_default().max(3) };
+    let longest = trees.iter().map(|(name, _)| most(name)).max().unwrap_or_default();
+    for next in 0..longest {
+        let seed = first.wrapping_add(next);
+        for (name, tree) in trees.iter().filter(|(name, _)| next < most(name)) {
             let tried = tree.trial.run(seed, Some(&cache), false).unwrap();
             (runs, turns) = (runs + 1, turns + tried.turns);
             alarms.extend(tried.broken.into_iter().map(|what| format!("{name}, seed {seed}: {what}")));

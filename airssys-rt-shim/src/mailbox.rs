@@ -32,6 +32,7 @@ use self::hand::Hands;
 use self::room::Room;
 use crate::baton::Baton;
 use crate::doorbell::{Doorbell, Until};
+use crate::planted;
 
 pub use self::hand::InHand;
 pub use self::reservation::Reservation;
@@ -229,6 +230,17 @@ impl<M> Mailbox<M> {
         self.has_queued() || self.hands.has_of(consumer)
     }
 
+    /// What is forgotten here while nobody has anything to do: a message beside a consumer that sleeps until there is
+    /// one, or room beside somebody who waits for some. None where all is well, as long as no other thread works on it.
+    #[must_use]
+    pub fn forgotten(&self) -> Option<&'static str> {
+        let sleeps = |consumer: usize| self.bell(consumer).waits_for_message() && self.has_something_for(consumer);
+        if (0..self.consumers.len()).any(sleeps) {
+            return Some("a message waits, and who is to handle it sleeps");
+        }
+        self.room.is_untold().then_some("there is room, and who waits for some is not told")
+    }
+
     /// Whether nothing is queued and every consumer sleeps. A consumer that does not run is not asleep.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -325,12 +337,29 @@ impl<M> Mailbox<M> {
             self.let_go();
             return None;
         };
+        let message = self.planted_out_of_order(near, message);
         self.room.give_back((self.size.places)(&message));
         if self.consumers.len() > 1 && !self.is_empty() {
             // Two rings that met one sleeper are one: whoever wakes passes it on.
             self.ring();
         }
         Some(self.hand(consumer, message, false))
+    }
+
+    /// The message that was taken; where a test has planted that, the one behind it.
+    #[inline(always)]
+    fn planted_out_of_order(&self, near: &Near<M>, message: M) -> M {
+        let out_of_order = "messages-change-places";
+        if planted::is(out_of_order)
+            && near.now()
+            && planted::is_nth(out_of_order, 2)
+            && let Some(next) = near.take()
+            && let Some(queue) = &near.0
+        {
+            let _both_ends_are_there = queue.sender.send(message);
+            return next;
+        }
+        message
     }
 
     fn hand(&self, consumer: usize, message: M, adopted: bool) -> InHand<'_, M> {
@@ -489,6 +518,10 @@ impl<M> Mailbox<M> {
     fn ring(&self) {
         fence(Ordering::SeqCst);
         for consumer in &self.consumers {
+            let lost = "wake-up-lost";
+            if planted::is(lost) && consumer.bell.waits_for_message() && planted::is_nth(lost, 1) {
+                break;
+            }
             if consumer.bell.ring_for_message() {
                 break;
             }

@@ -201,10 +201,15 @@ impl Room {
         }
     }
 
+    /// Whether somebody waits for room, and there is some that nobody has told of.
+    pub(super) fn is_untold(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0 && self.made.load(Ordering::SeqCst) > 0
+    }
+
     /// Lets those who wait for room have what there is.
     pub(super) fn let_go(&self) {
         // A waiter counts itself before it looks at `made`, so either it or this sees the other.
-        if self.waiting.load(Ordering::SeqCst) > 0 && self.made.load(Ordering::SeqCst) > 0 {
+        if self.is_untold() && !planted::is("room-not-told") {
             self.move_made(&mut self.moving.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }

@@ -89,6 +89,9 @@ pub enum Progress {
 }
 
 impl Progress {
+    /// The word for one that is over, and of which the old release is live.
+    pub(crate) const ROLLED_BACK: &str = "rolled-back";
+
     /// Why the new release is not live, where that is so.
     pub(super) fn setback(&self) -> Option<&Setback> {
         match self {
@@ -128,7 +131,7 @@ impl Coded for Progress {
             Self::Baking { .. } => "baking",
             Self::Probation => "probation",
             Self::Live => "live",
-            Self::RolledBack { .. } => "rolled-back",
+            Self::RolledBack { .. } => Self::ROLLED_BACK,
             Self::Suspended { .. } => "suspended",
         }
     }

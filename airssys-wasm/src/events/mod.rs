@@ -96,8 +96,10 @@ impl Events {
         if let Some(seeded) = self.seeded.get() {
             seeded.note(format_args!("event {what}"));
             seeded.reaches(what.kind().name(), what.state(), service);
-            if let Happening::DeadLetter { to, reason, .. } = &what {
-                seeded.buries(to, reason);
+            match (&what, service) {
+                (Happening::DeadLetter { to, reason, .. }, _) => seeded.buries(to, reason),
+                (Happening::Started { .. }, Some(service)) => seeded.starts(service),
+                _ => {}
             }
         }
         let service = service.map(str::to_owned);

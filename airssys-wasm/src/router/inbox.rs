@@ -149,6 +149,15 @@ impl Inbox {
         self.mailbox.is_closed() || self.mailbox.is_quiet() || sleeps()
     }
 
+    /// What is forgotten there while nobody has anything to do: see [`mailbox::Mailbox::forgotten`].
+    pub(crate) fn forgotten(&self) -> Option<&'static str> {
+        let is_asleep = || self.sleeper.as_ref().is_some_and(Sleeper::is_asleep);
+        if is_asleep() && !self.mailbox.is_empty() && !self.mailbox.is_closed() {
+            return Some("a message waits, and nobody wakes the actor");
+        }
+        self.mailbox.forgotten()
+    }
+
     /// Asks for an incarnation of who sleeps there.
     pub(crate) fn wake(&self) {
         if let Some(sleeper) = &self.sleeper {

@@ -34,7 +34,7 @@ mod topics;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use airssys_rt_shim::dead_letter::DeadLetters;
@@ -62,6 +62,10 @@ use crate::waits::Waits;
 
 pub(crate) use self::calls::{Caller, Said, Until};
 pub(crate) use self::held::{Outgoing, Waiter};
+
+/// The most actors of a service at which is looked for what is forgotten: more are too many to look at each time that
+/// nobody has anything to do.
+const LOOKED_AT: usize = 1_000;
 
 /// A timer's load: who set it, and what it says.
 #[derive(Debug)]
@@ -293,6 +297,25 @@ impl Mesh {
         self.timers.cancel_all(target.address());
         target.release_child();
         child.goes(reason);
+    }
+
+    /// In a seeded host: has it looked at whether something was forgotten, whenever nobody has anything to do.
+    pub(crate) fn look_for_forgotten(self: &Arc<Self>) {
+        let Some(seeded) = &self.seeded else { return };
+        // It is what the mesh has.
+        let mesh: Weak<Self> = Arc::downgrade(self);
+        seeded.looks_at_rest(move || {
+            let mut forgotten = Vec::new();
+            for service in mesh.upgrade().map(|mesh| mesh.services()).unwrap_or_default() {
+                if service.directory.len() <= LOOKED_AT {
+                    service.directory.each(|place| {
+                        let what = place.inbox.forgotten();
+                        forgotten.extend(what.map(|what| format!("{}: {what}", place.address())));
+                    });
+                }
+            }
+            forgotten
+        });
     }
 
     /// Closes all mailboxes for good.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering, fence};
 
+use airssys_rt_shim::planted;
 use tokio::sync::{Notify, mpsc};
 
 use crate::address::Address;
@@ -92,6 +93,7 @@ impl Sleeper {
         self.addressed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if self.phase.load(Ordering::Relaxed) == ASLEEP
+            && !planted::is_nth("key-not-woken", 3)
             && self.phase.compare_exchange(ASLEEP, WAKING, Ordering::SeqCst, Ordering::Relaxed).is_ok()
         {
             // No controller: the mesh stops, and closes the mailbox.

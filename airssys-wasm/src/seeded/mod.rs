@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io, panic, thread};
 
-use airssys_rt_shim::planted;
+use airssys_rt_shim::planted::Planted;
 use airssys_rt_shim::supervisor::Judge;
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
@@ -96,7 +96,9 @@ struct Inner {
     /// Who compares what supervisors do with what OTP's would.
     judge: Judge,
     /// The bug that a test has planted in it.
-    planted: Option<&'static str>,
+    planted: Planted,
+    /// What says what its host has forgotten, where nobody has anything to do.
+    at_rest: Mutex<Option<Look>>,
     /// The disk; none where what is durable is in files of the machine.
     disk: Mutex<Option<Arc<Mutex<Platter>>>>,
     /// Told where a fault kills the host.
@@ -141,8 +143,15 @@ struct State {
     full_until: Duration,
     /// How often a fault has killed the host.
     kills: u64,
+    /// What was forgotten, and told.
+    forgotten: BTreeSet<String>,
+    /// The service of each actor of this host that came up for the first time, in order.
+    started: Vec<Box<str>>,
     broken: Vec<String>,
 }
+
+/// Says what is forgotten.
+type Look = Box<dyn Fn() -> Vec<String> + Send>;
 
 /// A turn that is about to begin.
 pub(crate) struct Turn<'a> {
@@ -263,6 +272,8 @@ impl Seeded {
             kept: Kept::default(),
             full_until: Duration::ZERO,
             kills: 0,
+            forgotten: BTreeSet::new(),
+            started: Vec::new(),
             broken: Vec::new(),
         };
         Self(Arc::new(Inner {
@@ -270,7 +281,8 @@ impl Seeded {
             time: Mutex::default(),
             state: Mutex::new(state),
             judge: Judge::default(),
-            planted: planted::planted(),
+            planted: Planted::here().anew(),
+            at_rest: Mutex::default(),
             disk: Mutex::default(),
             kill: Notify::new(),
         }))
@@ -374,8 +386,12 @@ impl Seeded {
             let thread = thread::Builder::new().name("airssys-seeded".to_owned()).stack_size(STACK);
             let running = thread.spawn_scoped(threads, || {
                 blocking::in_place();
-                planted::plant(self.0.planted);
-                let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
+                self.0.planted.clone().plant();
+                let mut runtime = Builder::new_current_thread();
+                let at_rest = self.clone();
+                // Before the clock goes on, among other times.
+                runtime.enable_all().start_paused(true).on_thread_park(move || at_rest.look_at_rest());
+                let runtime = runtime.build()?;
                 Ok(runtime.block_on(async {
                     let _passes = Passing::begin(self);
                     let done = run().await;
@@ -425,6 +441,30 @@ impl Seeded {
         state.handled.clear();
         state.last.clear();
         state.buried.clear();
+        state.started.clear();
+    }
+
+    /// Has this asked, in the place of what was before, whenever nobody has anything to do: it says what was forgotten
+    /// by then.
+    pub(crate) fn looks_at_rest(&self, look: impl Fn() -> Vec<String> + Send + 'static) {
+        *self.at_rest() = Some(Box::new(look));
+    }
+
+    fn look_at_rest(&self) {
+        if self.time().began.is_none() {
+            return;
+        }
+        let forgotten = self.at_rest().as_ref().map(|look| look()).unwrap_or_default();
+        for what in forgotten {
+            // It is so until somebody comes by.
+            if self.lock().forgotten.insert(what.clone()) {
+                self.breaks(what);
+            }
+        }
+    }
+
+    fn at_rest(&self) -> MutexGuard<'_, Option<Look>> {
+        self.0.at_rest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Before whose eyes supervisors decide.
@@ -488,6 +528,16 @@ impl Seeded {
         if !matches!(reason, "late-answer" | "fault" | "subscriber-full" | "rejected") {
             *self.lock().buried.entry(service(actor).into()).or_default() += 1;
         }
+    }
+
+    /// An actor of this service came up that had not been there before.
+    pub(crate) fn starts(&self, service: &str) {
+        self.lock().started.push(service.into());
+    }
+
+    /// The service of each actor of this host that came up for the first time, in order.
+    pub(crate) fn started(&self) -> Vec<Box<str>> {
+        self.lock().started.clone()
     }
 
     /// How many there were.

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use toml::Spanned;
 
+use super::authority::Change;
 use super::written::{LONGEST, folder_of, time};
 use crate::config_file::{ConfigError, Source};
 use crate::deploy::rollout::Rollout;
@@ -83,6 +84,8 @@ enum Expected {
 #[derive(Debug, Clone)]
 pub(super) struct Act {
     kind: Kind,
+    /// Which one of the file it is, from 0.
+    pub(super) number: usize,
     /// What it is called in the steps.
     pub(super) name: String,
     /// It is done at a moment of this, which the seed draws.
@@ -98,6 +101,8 @@ pub(super) struct Outcome {
     /// All that was said.
     pub(super) detail: String,
     done: bool,
+    /// What does not hold, whatever the file expects.
+    pub(super) broken: Option<String>,
 }
 
 /// The keys of one act, of which each is taken once.
@@ -143,7 +148,7 @@ impl Keys<'_> {
 }
 
 impl Act {
-    pub(super) fn of(source: &Source, written: Spanned<Written>) -> Result<Self, ConfigError> {
+    pub(super) fn of(source: &Source, (number, written): (usize, Spanned<Written>)) -> Result<Self, ConfigError> {
         let (span, left) = (written.span(), written.into_inner());
         let mut keys = Keys { source, span, left };
         let kinds: Vec<&str> = KEYS.iter().map(|(kind, _)| *kind).collect();
@@ -181,7 +186,12 @@ impl Act {
             }
         };
         options.check().map_err(|error| keys.wrong(error.to_string(), ""))?;
-        Ok(Self { kind, name, at, options, expected })
+        Ok(Self { kind, number, name, at, options, expected })
+    }
+
+    /// The same at this moment, and at no other.
+    pub(super) fn at(self, at: Duration) -> Self {
+        Self { at: at..at, ..self }
     }
 
     /// The topology that it brings in.
@@ -197,14 +207,14 @@ impl Act {
         let options = self.options.clone();
         match &self.kind {
             Kind::Deploy(service, release) => match runtime.deploy(service, Release::clone(release), options).await {
-                Ok(deployment) => ended(runtime, &deployment).await,
+                Ok(deployment) => self.proved(ended(runtime, &deployment).await),
                 Err(error) => refused(&error),
             },
             Kind::DeploySet(set) => match runtime.deploy_set(set.clone(), options).await {
                 Ok(all) => {
                     let mut last = Outcome::done("live");
                     for (_, deployment) in &all {
-                        let outcome = ended(runtime, deployment).await;
+                        let (outcome, _) = ended(runtime, deployment).await;
                         last = if last.done { outcome } else { last };
                     }
                     last
@@ -215,10 +225,10 @@ impl Act {
                 let cancels = runtime.deployment(service).is_some_and(|last| !last.progress().is_over());
                 match runtime.rollback(service, options) {
                     Ok(deployment) => {
-                        let mut outcome = ended(runtime, &deployment).await;
+                        let (mut outcome, _) = ended(runtime, &deployment).await;
                         // One that was under way is cancelled: it is to be over, and not live.
                         outcome.done = match outcome.word {
-                            "rolled-back" => cancels,
+                            Progress::ROLLED_BACK => cancels,
                             "live" => !cancels,
                             _ => false,
                         };
@@ -259,10 +269,36 @@ impl Act {
         }
     }
 
+    /// What it changes of what services may do.
+    pub(super) fn changes(&self) -> Vec<Change<'_>> {
+        match &self.kind {
+            Kind::Deploy(service, release) => vec![Change::Release(service, release)],
+            Kind::DeploySet(set) => set.iter().map(|(service, release)| Change::Release(service, release)).collect(),
+            Kind::Rollback(service) => vec![Change::Back(service)],
+            Kind::Apply(topology) => vec![Change::All(topology)],
+            Kind::Grant(service, key, target) => vec![Change::Grant(service, key, target)],
+            Kind::Revoke(service, key, target) => vec![Change::Revoke(service, key, target)],
+            Kind::Stop(_) | Kind::Start(_) | Kind::Restart(_) => Vec::new(),
+        }
+    }
+
+    /// What came of a deployment that was on probation for so long, as far as was seen: one that is live has had all of
+    /// it.
+    fn proved(&self, (outcome, proved): (Outcome, Duration)) -> Outcome {
+        let wanted = self.options.probation;
+        // It is looked at now and then, and not as it begins.
+        let is_short = outcome.done && proved + LOOK_EVERY < wanted;
+        let broken = is_short.then(|| {
+            let name = &self.name;
+            format!("act: {name} is live after {proved:?} of probation, and {wanted:?} were wanted")
+        });
+        Outcome { broken, ..outcome }
+    }
+
     /// What is wrong with what came of it, none for what had not come to its end.
     pub(super) fn judge(&self, outcome: Option<&Outcome>) -> Option<String> {
         let wanted = self.expected?;
-        let Some(Outcome { word, detail, done }) = outcome else {
+        let Some(Outcome { word, detail, done, .. }) = outcome else {
             return Some(format!("act: {} did not come to its end", self.name));
         };
         let said = if detail.is_empty() { (*word).to_owned() } else { format!("{word}: {detail}") };
@@ -276,23 +312,36 @@ impl Act {
 
 impl Outcome {
     fn done(word: &'static str) -> Self {
-        Self { word, detail: String::new(), done: true }
+        Self { word, detail: String::new(), done: true, broken: None }
+    }
+
+    /// Whether something is otherwise now than it was before.
+    pub(super) fn is_left(&self) -> bool {
+        self.done && self.word != Progress::ROLLED_BACK
     }
 }
 
 fn refused(error: &(impl Coded + std::fmt::Display)) -> Outcome {
-    Outcome { word: error.code(), detail: error.to_string(), done: false }
+    Outcome { word: error.code(), detail: error.to_string(), done: false, broken: None }
 }
 
-/// Waits for the end of a deployment. It looks instead of being told: of several who wait for the same the runtime
-/// tells one first by chance.
-async fn ended(runtime: &Runtime, deployment: &Deployment) -> Outcome {
-    while !deployment.progress().is_over() {
+/// Waits for the end of a deployment; with that, how long it was seen on probation. It looks instead of being told: of
+/// several who wait for the same the runtime tells one first by chance.
+async fn ended(runtime: &Runtime, deployment: &Deployment) -> (Outcome, Duration) {
+    let mut since: Option<Instant> = None;
+    let progress = loop {
+        let progress = deployment.progress();
+        if progress.is_over() {
+            break progress;
+        }
+        if progress == Progress::Probation {
+            since.get_or_insert_with(Instant::now);
+        }
         sleep(LOOK_EVERY).await;
-    }
-    let progress = deployment.progress();
+    };
     let detail = runtime.deployment_status(deployment).reason.unwrap_or_default();
-    Outcome { word: progress.code(), detail, done: progress == Progress::Live }
+    let outcome = Outcome { word: progress.code(), detail, done: progress == Progress::Live, broken: None };
+    (outcome, since.map(|since| since.elapsed()).unwrap_or_default())
 }
 
 /// `"2s"`, or `["1s", "5s"]` for some moment in between.

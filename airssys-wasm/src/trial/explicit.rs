@@ -1,27 +1,28 @@
-//! A run as an explicit plan: each message with its moment, each fault at the one turn or message that it hits, each
-//! pause. And a plan as a test file.
+//! A run as an explicit plan: each message and each act with its moment, each fault at the one turn or message that it
+//! hits, each pause. And a plan as a test file.
 
 use std::time::Duration;
 
 use humantime::format_duration;
 use toml::{Table, Value};
 
+use super::act::Act;
 use super::file::{PATIENCE, Plan, Said, Workload};
-use super::operator::Operator;
+use super::operator::moments;
 use super::run::{self, Planned};
 use crate::seeded::{Choices, Pause, Seeded, Wait};
 
 /// How many messages are looked at for one that says the same.
 const LOOKED_AT: usize = 64;
 /// The keys of a test file that a plan has in it. The others are written as they were read.
-const OWN: [&str; 7] = ["seed", "seeds", "jitter", "kill", "workload", "fault", "pause"];
+const OWN: [&str; 8] = ["seed", "seeds", "jitter", "kill", "workload", "fault", "pause", "act"];
 
 impl Plan {
     /// The plan of one run, of which chance decided this.
     pub(super) fn explicit(&self, seed: u64, choices: Choices) -> Self {
         let seeded = Seeded::new(seed);
         // They draw first.
-        let _their_moments = Operator::drawn(&self.acts, &seeded);
+        let acts = moments(&self.acts, &seeded).into_iter().map(|(at, act)| act.at(at)).collect();
         let drawn = run::drawn(self, &seeded);
         let workloads = drawn.into_iter().map(|Planned { at, patience, message }| Workload {
             message,
@@ -35,6 +36,7 @@ impl Plan {
             seeds: None,
             workloads: workloads.collect(),
             faults: choices.faults.into_iter().map(|(_, fault)| fault).collect(),
+            acts,
             jitter: false,
             pauses: choices.pauses.into_iter().map(|(_, pause)| pause).collect(),
             ..self.clone()
@@ -44,6 +46,7 @@ impl Plan {
     /// The plan as a test file. What it says beside the run, such as its checks, is as it was read.
     pub(super) fn written(&self) -> String {
         let read: Table = self.text.parse().unwrap_or_default();
+        let acts = self.acts_of(&read);
         let mut head = Table::new();
         let mut rest = Vec::new();
         for (key, value) in read.into_iter().filter(|(key, _)| !OWN.contains(&key.as_str())) {
@@ -65,6 +68,7 @@ impl Plan {
         let parts = [
             ("workload".to_owned(), Value::Array(self.together().iter().map(workload).collect())),
             ("fault".to_owned(), Value::Array(faults.collect())),
+            ("act".to_owned(), Value::Array(acts)),
             ("pause".to_owned(), Value::Array(self.pauses.iter().map(pause).collect())),
         ];
         let parts = parts.into_iter().chain(rest).filter(|(_, part)| part.as_array().is_none_or(|all| !all.is_empty()));
@@ -72,6 +76,18 @@ impl Plan {
         let parts = parts.map(|part| one(part).unwrap_or_default());
         let texts = std::iter::once(toml::to_string(&head).unwrap_or_default()).chain(parts);
         texts.map(|text| text.trim_end().to_owned() + "\n").collect::<Vec<_>>().join("\n")
+    }
+
+    /// The acts as they were read, each at its moment where it has one.
+    fn acts_of(&self, read: &Table) -> Vec<Value> {
+        let written = |act: &Act| {
+            let mut table = read.get("act")?.as_array()?.get(act.number)?.as_table()?.clone();
+            if act.at.is_empty() {
+                table.insert("at".to_owned(), time(act.at.start).into());
+            }
+            Some(Value::Table(table))
+        };
+        self.acts.iter().filter_map(written).collect()
     }
 
     /// The workloads, of which those are one that say the same again and again.
@@ -139,7 +155,7 @@ fn pause(Pause { service, nth, wait }: &Pause) -> Value {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
+    #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
     use std::time::Duration;
 
@@ -173,6 +189,16 @@ mod tests {
         kind = "crash"
         rate = 0.5
 
+        [[act]]
+        kind = "stop"
+        at = ["1s", "2s"]
+        service = "cart"
+
+        [[act]]
+        kind = "start"
+        at = ["3s", "4s"]
+        service = "cart"
+
         [[check]]
         service = "till"
         call = 'sold()'
@@ -201,6 +227,10 @@ mod tests {
                 ..Choices::default()
             },
         );
+        // The first is left out, and the other one stays when it was.
+        let [_, start] = &explicit.acts[..] else { panic!("{:?}", explicit.acts) };
+        let (at, explicit) = (start.at.clone(), Plan { acts: vec![start.clone()], ..explicit });
+        assert!(at.is_empty() && (3_000..4_000).contains(&at.start.as_millis()), "{at:?}");
         let text = explicit.written();
         let again = read(&text);
         let said = |plan: &Plan| run::drawn(plan, &Seeded::new(1));
@@ -209,6 +239,8 @@ mod tests {
         assert_eq!((again.seed, again.jitter, &again.kills), (Some(7), false, &explicit.kills));
         assert_eq!((again.faults, again.pauses), (vec![crash], vec![late]));
         assert_eq!(again.checks.len(), 1);
+        let done: Vec<_> = again.acts.iter().map(|act| (act.name.as_str(), act.at.clone())).collect();
+        assert_eq!(done, [("start cart", at)], "{text}");
         assert_eq!((again.settle, again.topology), (explicit.settle, explicit.topology));
         assert!(text.contains("times = 2") && text.contains("every = \"5ms\""), "what is the same stays so: {text}");
     }

@@ -230,7 +230,7 @@ impl Plan {
             settle,
             workloads: written.workload.iter().map(|one| workload(source, one)).collect::<Result<_, _>>()?,
             faults,
-            acts: written.act.into_iter().map(|one| Act::of(source, one)).collect::<Result<_, _>>()?,
+            acts: written.act.into_iter().enumerate().map(|one| Act::of(source, one)).collect::<Result<_, _>>()?,
             kills,
             jitter: written.jitter,
             pauses: written.pause.iter().map(|one| pause(source, one)).collect::<Result<_, _>>()?,

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+use airssys_rt_shim::planted::Planted;
+
 /// Runs these on so many threads, and gives what comes of each to `take`, the first one first, until that breaks off.
 /// What was begun by then is waited for, and dropped: so what is taken does not depend on the number of threads.
 pub(super) fn in_order<T: Sync, R: Send>(
@@ -15,7 +17,6 @@ pub(super) fn in_order<T: Sync, R: Send>(
     mut take: impl FnMut(&T, R) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     if jobs <= 1 {
-        // On this thread itself, and with whatever its caller has set up for it.
         return tasks.iter().try_for_each(|task| take(task, run(task)));
     }
     let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -23,7 +24,9 @@ pub(super) fn in_order<T: Sync, R: Send>(
     thread::scope(|threads| {
         for _ in 0..jobs.min(tasks.len()) {
             let (next, is_over, run, tell) = (&next, &is_over, &run, tell.clone());
+            let planted = Planted::here();
             threads.spawn(move || {
+                planted.plant();
                 while !is_over.load(Ordering::Relaxed) {
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     let Some(task) = tasks.get(at) else { return };

@@ -5,6 +5,7 @@
 //! one shorter. It refuses a mesh of which something would not follow from the seed: files, sockets, HTTP and programs.
 
 mod act;
+mod authority;
 mod closures;
 mod explicit;
 mod explore;
@@ -345,8 +346,8 @@ impl Trial {
         explore::range(&self.plan, seeds).1
     }
 
-    /// Makes a run that failed shorter: leaves out of its messages, faults, kills and pauses what can be left out while
-    /// the same does not hold. Each shorter one is told. None where the run is well when it is run again.
+    /// Makes a run that failed shorter: leaves out of its messages, faults, kills, acts and pauses what can be left out
+    /// while the same does not hold. Each shorter one is told. None where the run is well when it is run again.
     ///
     /// # Example
     ///

@@ -9,12 +9,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::act::Act;
+use super::authority::Authority;
 use crate::runtime::Runtime;
 use crate::seeded::Seeded;
 
 /// Who does the acts of a test file.
 pub(super) struct Operator {
     acts: Vec<(Duration, Act)>,
+    /// Who is told what each act changes.
+    authority: Arc<Authority>,
     /// Those that began and have not come to their end, and what came of the others.
     state: Arc<Mutex<Acted>>,
 }
@@ -27,13 +30,9 @@ struct Acted {
 
 impl Operator {
     /// Each act at a moment of its own.
-    pub(super) fn drawn(acts: &[Act], seeded: &Seeded) -> Self {
-        let draw = |act: &Act| {
-            let span = u64::try_from((act.at.end - act.at.start).as_micros()).unwrap_or(u64::MAX);
-            let at = if span == 0 { act.at.start } else { act.at.start + Duration::from_micros(seeded.below(span)) };
-            (at, act.clone())
-        };
-        Self { acts: acts.iter().map(draw).collect(), state: Arc::default() }
+    pub(super) fn drawn(acts: &[Act], seeded: &Seeded, authority: &Arc<Authority>) -> Self {
+        let authority = Arc::clone(authority);
+        Self { acts: moments(acts, seeded), authority, state: Arc::default() }
     }
 
     /// Does those that are to be done in a part of the time. They go on until the set is dropped.
@@ -45,11 +44,15 @@ impl Operator {
         for (number, (at, act)) in acts {
             let (at, act) = (begun + at.saturating_sub(part.start), act.clone());
             let (runtime, seeded, state) = (Arc::clone(runtime), seeded.clone(), Arc::clone(&self.state));
+            let authority = Arc::clone(&self.authority);
             under_way.spawn(async move {
                 sleep_until(at).await;
                 seeded.note(format_args!("act {}", act.name));
                 locked(&state).under_way.insert(number, act.clone());
+                let changes = act.changes();
+                authority.begins(number, &changes);
                 let outcome = act.run(&runtime).await;
+                authority.ends(number, &changes, outcome.is_left());
                 seeded.note(format_args!("act {}: {}", act.name, outcome.word));
                 if !outcome.detail.is_empty() {
                     seeded.beside(format_args!("act {}: {}", act.name, outcome.detail));
@@ -58,7 +61,8 @@ impl Operator {
                 state.under_way.remove(&number);
                 *state.outcomes.entry(format!("{}: {}", act.name, outcome.word)).or_default() += 1;
                 drop(state);
-                act.judge(Some(&outcome)).into_iter().for_each(|what| seeded.breaks(what));
+                let wrong = act.judge(Some(&outcome)).into_iter().chain(outcome.broken);
+                wrong.for_each(|what| seeded.breaks(what));
             });
         }
         under_way
@@ -83,6 +87,16 @@ impl Operator {
     fn lock(&self) -> MutexGuard<'_, Acted> {
         locked(&self.state)
     }
+}
+
+/// Each act, and the moment at which it is done, which may be drawn.
+pub(super) fn moments(acts: &[Act], seeded: &Seeded) -> Vec<(Duration, Act)> {
+    let draw = |act: &Act| {
+        let span = u64::try_from((act.at.end - act.at.start).as_micros()).unwrap_or(u64::MAX);
+        let at = if span == 0 { act.at.start } else { act.at.start + Duration::from_micros(seeded.below(span)) };
+        (at, act.clone())
+    };
+    acts.iter().map(draw).collect()
 }
 
 fn locked(state: &Mutex<Acted>) -> MutexGuard<'_, Acted> {

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::act;
+use super::authority::{Authority, Looks};
 use super::file::{Check, Message, Plan, Said, Wanted, Workload};
 use super::operator::Operator;
 use super::{TrialError, Tried};
@@ -25,7 +26,7 @@ use crate::middleware::{Context, Layer, Operation, Verdict};
 use crate::runtime::{Runtime, ServiceStatus};
 use crate::seeded::{FaultKind, Seeded};
 use crate::settings::Keeping;
-use crate::topology::Topology;
+use crate::topology::{ServiceNode, Topology};
 
 /// Longer than a turn, and than a back-off.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -98,9 +99,11 @@ pub(super) fn run(
         .for_each(|it| seeded.hide(it));
     // What was deployed or applied is what runs after a kill.
     let goes_on = !plan.acts.is_empty();
-    let start = async || start(topology, seeded, data.path(), code_cache, goes_on).await.map(Arc::new);
+    let authority = Arc::new(Authority::new(topology, seeded));
+    let seen = (seeded, Some(&authority));
+    let start = async || start(topology, seen, data.path(), code_cache, goes_on).await.map(Arc::new);
     // First, so that they come when they came where all that is said has its moment written.
-    let operator = Operator::drawn(&plan.acts, seeded);
+    let operator = Operator::drawn(&plan.acts, seeded, &authority);
     let messages = drawn(plan, seeded);
     let (counts, mut from, mut is_first) = (Arc::new(Counts::default()), Duration::ZERO, true);
     loop {
@@ -116,6 +119,9 @@ pub(super) fn run(
                         return Ok(true);
                     }
                 };
+                if !plan.acts.iter().any(|act| act.topology().is_some()) {
+                    in_order(topology, seeded);
+                }
                 let part = from..kill.unwrap_or(Duration::MAX);
                 let acts = operator.begin(&runtime, seeded, part.clone());
                 ask(&messages, &runtime, seeded, part, &counts).await;
@@ -207,12 +213,15 @@ struct Counts {
 /// Starts a mesh in a seeded host: as what is written, or as what was last.
 pub(super) async fn start(
     topology: &Topology,
-    seeded: &Seeded,
+    (seeded, authority): (&Seeded, Option<&Arc<Authority>>),
     data: &Path,
     code_cache: Option<&Path>,
     goes_on: bool,
 ) -> Result<Runtime, RuntimeError> {
     let mut builder = Runtime::builder().seeded(seeded).layer(Full(seeded.clone()));
+    if let Some(authority) = authority {
+        builder = builder.layer(Looks(Arc::clone(authority)));
+    }
     if let Some(folder) = code_cache {
         builder = builder.code_cache(folder);
     }
@@ -223,6 +232,19 @@ pub(super) async fn start(
         builder = builder.data_folder(data).as_written();
     }
     builder.start(topology).await
+}
+
+/// The actors of a host that has started came up in the order in which the topology has their services.
+fn in_order(topology: &Topology, seeded: &Seeded) {
+    let started = seeded.started();
+    let first = |node: &Arc<ServiceNode>| {
+        let at = started.iter().position(|service| **service == *node.address.as_str())?;
+        Some((at, node.address.to_string()))
+    };
+    let came: Vec<(usize, String)> = topology.services().filter_map(first).collect();
+    if let Some([(_, first), (_, second)]) = came.array_windows().find(|[one, other]| one.0 > other.0) {
+        seeded.breaks(format!("{second} was started before {first}, and stands behind it in the topology"));
+    }
 }
 
 pub(super) fn is_durable(topology: &Topology) -> bool {

@@ -1,9 +1,10 @@
 //! A run that fails, made shorter: what can be left out of it is, as long as the same does not hold.
 //!
 //! It starts from the [explicit plan](super::explicit) of the run and leaves out parts of it, large ones first: pauses,
-//! faults, kills and messages. Each candidate is a run of its own. Where messages are left out, turns have other
+//! faults, kills, acts and messages. Each candidate is a run of its own. Where messages are left out, turns have other
 //! numbers. So a candidate is run with its faults at the times at which they came before, and then with their numbers.
-//! What it was in the end is written by number. Messages are left out only as far as nothing fails without the faults.
+//! What it was in the end is written by number. Acts and messages are left out only as far as nothing fails without the
+//! faults.
 
 mod candidate;
 mod times;
@@ -60,7 +61,7 @@ impl Default for Bounds {
 /// ```
 /// use airssys_wasm::trial::Size;
 ///
-/// let size = Size { messages: 2, faults: 1, kills: 0, pauses: 0 };
+/// let size = Size { messages: 2, faults: 1, ..Size::default() };
 /// assert_eq!((size.steps(), size.to_string()), (3, "2 messages and 1 fault".to_owned()));
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -71,6 +72,8 @@ pub struct Size {
     pub faults: usize,
     /// How often the host is killed.
     pub kills: usize,
+    /// What an operator does.
+    pub acts: usize,
     /// The turns that wait before they begin.
     pub pauses: usize,
 }
@@ -81,6 +84,7 @@ impl Size {
             messages: plan.workloads.len(),
             faults: plan.faults.len(),
             kills: plan.kills.len(),
+            acts: plan.acts.len(),
             pauses: plan.pauses.len(),
         }
     }
@@ -94,7 +98,7 @@ impl Size {
     /// ```
     #[must_use]
     pub fn steps(&self) -> usize {
-        self.messages + self.faults + self.kills + self.pauses
+        self.messages + self.faults + self.kills + self.acts + self.pauses
     }
 }
 
@@ -104,6 +108,7 @@ impl fmt::Display for Size {
             (self.messages, "message", true),
             (self.faults, "fault", true),
             (self.kills, "kill", false),
+            (self.acts, "act", false),
             (self.pauses, "pause", false),
         ];
         let told: Vec<String> = parts
@@ -234,6 +239,13 @@ impl Shrinker<'_> {
             );
             failing = self.least(
                 failing,
+                |failing| failing.plan.acts.len(),
+                |candidate, keep| {
+                    retain(&mut candidate.plan.acts, keep);
+                },
+            );
+            failing = self.least(
+                failing,
                 |failing| failing.plan.workloads.len(),
                 |candidate, keep| {
                     retain(&mut candidate.plan.workloads, keep);
@@ -350,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_size_is_told_in_words() {
-        let size = Size { messages: 1, faults: 0, kills: 2, pauses: 1 };
+        let size = Size { messages: 1, faults: 0, kills: 2, acts: 0, pauses: 1 };
         assert_eq!(size.to_string(), "1 message, 0 faults, 2 kills and 1 pause");
         assert_eq!(size.steps(), 4);
     }

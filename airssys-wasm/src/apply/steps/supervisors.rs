@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use airssys_rt_shim::child::ChildSpec;
+use airssys_rt_shim::planted;
 use airssys_rt_shim::supervisor::{AutoShutdown, ChildError, SupervisorSpec, SupervisorStart};
 use airssys_rt_shim::system::SystemError;
 use tokio::time::{Instant, sleep};
@@ -175,6 +176,9 @@ impl Steps<'_> {
                         .extend(standing.into_iter().flat_map(|standing| standing.placed.children.iter().map(rules)));
                 }
             }
+        }
+        if planted::is("start-order-reversed") {
+            children.reverse();
         }
         children
     }

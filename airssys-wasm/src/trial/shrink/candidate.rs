@@ -43,17 +43,19 @@ pub(super) struct Candidate {
 impl Candidate {
     /// What it is, to be known again.
     pub(super) fn mark(&self) -> u64 {
-        let Plan { workloads, faults, kills, pauses, jitter, .. } = &self.plan;
-        xxh3_64(format!("{workloads:?} {faults:?} {kills:?} {pauses:?} {jitter} {:?}", self.due).as_bytes())
+        let Plan { faults, kills, pauses, jitter, .. } = &self.plan;
+        let said = said(&self.plan);
+        xxh3_64(format!("{said} {faults:?} {kills:?} {pauses:?} {jitter} {:?}", self.due).as_bytes())
     }
 }
 
 /// What the text of a check ends with that is compared with what is written.
 const WANTED: &str = " was wanted";
 
-/// What a plan says, to be known again.
+/// What is said and done in a plan where nothing goes wrong, to be known again.
 pub(super) fn said(plan: &Plan) -> u64 {
-    xxh3_64(format!("{:?}", plan.workloads).as_bytes())
+    let acts: Vec<_> = plan.acts.iter().map(|act| (act.number, &act.at)).collect();
+    xxh3_64(format!("{:?} {acts:?}", plan.workloads).as_bytes())
 }
 
 /// Runs candidates, and looks whether they fail as the first run did.
@@ -66,7 +68,7 @@ pub(super) struct Judge<'a> {
     /// Whether that holds where all the same is said and nothing goes wrong. A candidate has to keep to that: what
     /// fails by itself, since something that has to be said is left out, says nothing of the run.
     pub(super) holds_in_peace: bool,
-    /// What is said in the shortest plan so far.
+    /// What is said and done in the shortest plan so far.
     pub(super) said: u64,
     /// The candidates that were tried, and do hold.
     pub(super) hold: HashSet<u64>,

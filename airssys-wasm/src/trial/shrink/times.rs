@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use super::super::file::Plan;
 
-/// When messages are said and the host is killed, the first one first.
+/// When messages are said, acts are done and the host is killed, the first one first.
 pub(super) fn moments(plan: &Plan) -> Vec<Duration> {
-    let mut moments: Vec<Duration> = plan.workloads.iter().filter_map(|one| one.at).chain(plan.kills.clone()).collect();
+    let said = plan.workloads.iter().filter_map(|one| one.at);
+    let mut moments: Vec<Duration> =
+        said.chain(plan.acts.iter().map(|act| act.at.start)).chain(plan.kills.clone()).collect();
     moments.sort_unstable();
     moments
 }
@@ -15,6 +17,7 @@ pub(super) fn moments(plan: &Plan) -> Vec<Duration> {
 fn at_other_times(plan: &Plan, other: impl Fn(Duration) -> Duration) -> Plan {
     let mut plan = plan.clone();
     plan.workloads.iter_mut().for_each(|one| one.at = one.at.map(&other));
+    plan.acts.iter_mut().for_each(|act| act.at = other(act.at.start)..other(act.at.end));
     plan.kills.iter_mut().for_each(|at| *at = other(*at));
     plan
 }
