@@ -479,7 +479,11 @@ impl Seeded {
     /// Says what did not hold.
     pub(crate) fn breaks(&self, what: String) {
         self.note(format_args!("BROKEN {what}"));
-        self.lock().broken.push(what);
+        let broken = &mut self.lock().broken;
+        // What is asked again and again is told once.
+        if !broken.contains(&what) {
+            broken.push(what);
+        }
     }
 
     /// A message to this actor is a dead letter, for that reason.
@@ -495,7 +499,7 @@ impl Seeded {
         self.lock().buried.get(service).copied().unwrap_or_default()
     }
 
-    /// Whether this goes wrong with a message to an address.
+    /// Whether this goes wrong with a message to an address, or with a request to a peer.
     pub(crate) fn message(&self, address: &str, kind: FaultKind) -> bool {
         let mut state = self.lock();
         let State { plan, faults, trace, due, counts, choices, reached, .. } = &mut *state;
@@ -506,11 +510,12 @@ impl Seeded {
             hit = true;
         }
         if hit {
-            trace.note(now, format_args!("message to {address} FAULT {kind}"));
+            let what = if kind.is_of_peers() { "peer" } else { "message to" };
+            trace.note(now, format_args!("{what} {address} FAULT {kind}"));
             reached.insert(Reached { what: kind.to_string(), at: service(address).to_owned() });
             if let Some(choices) = choices {
-                let fault = Fault { service: Some(address.to_owned()), nth: Some(nth), ..Fault::new(kind) };
-                choices.faults.push((now, fault));
+                let fault = Fault { nth: Some(nth), ..Fault::new(kind) };
+                choices.faults.push((now, fault.placed(address)));
             }
         }
         hit

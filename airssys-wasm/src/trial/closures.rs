@@ -85,7 +85,7 @@ pub fn run(
     let data = folder().map_err(TrialError::Folder)?;
     let seeded = &seeded.clone().with_disk();
     let ran = seeded.run(async || {
-        let runtime = start(topology, seeded, data.path(), terms.code_cache.as_deref(), false).await?;
+        let runtime = start(topology, (seeded, Vec::new()), data.path(), terms.code_cache.as_deref(), false).await?;
         work(&runtime).await;
         sleep(terms.settle).await;
         seeded.end_faults();

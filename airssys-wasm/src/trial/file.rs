@@ -7,7 +7,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::act::{self, Act};
+use super::peer;
 use super::written::{folder_of, time};
+use crate::client::Peer;
 use crate::config_file::{ConfigError, Source};
 use crate::seeded::{Fault, Pause, Wait};
 
@@ -32,6 +34,8 @@ struct Written {
     workload: Vec<Spanned<WrittenWorkload>>,
     #[serde(default)]
     fault: Vec<Spanned<Fault>>,
+    #[serde(default)]
+    peer: Vec<Spanned<peer::Written>>,
     #[serde(default)]
     act: Vec<Spanned<act::Written>>,
     #[serde(default)]
@@ -180,6 +184,8 @@ pub(super) struct Plan {
     pub(super) settle: Duration,
     pub(super) workloads: Vec<Workload>,
     pub(super) faults: Vec<Fault>,
+    /// Who answers what services ask of others.
+    pub(super) peers: Vec<Peer>,
     pub(super) acts: Vec<Act>,
     pub(super) checks: Vec<Check>,
     /// When the host is killed and started again, from the start on, the first one first.
@@ -215,6 +221,8 @@ impl Plan {
         let mut faults = Vec::new();
         for fault in written.fault {
             fault.get_ref().check().map_err(|what| source.error(&fault.span(), what, FAULT_HINT))?;
+            peer::is_there(fault.get_ref(), &written.peer)
+                .map_err(|what| source.error(&fault.span(), what, "add a [[peer]] with that `host`"))?;
             faults.push(fault.into_inner());
         }
         let mut kills = written.kill.iter().map(|text| time(source, text)).collect::<Result<Vec<_>, _>>()?;
@@ -230,6 +238,7 @@ impl Plan {
             settle,
             workloads: written.workload.iter().map(|one| workload(source, one)).collect::<Result<_, _>>()?,
             faults,
+            peers: written.peer.iter().map(|one| peer::peer(source, one)).collect::<Result<_, _>>()?,
             acts: written.act.into_iter().map(|one| Act::of(source, one)).collect::<Result<_, _>>()?,
             kills,
             jitter: written.jitter,

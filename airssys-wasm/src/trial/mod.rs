@@ -11,6 +11,7 @@ mod explore;
 mod file;
 mod jobs;
 mod operator;
+mod peer;
 mod run;
 mod shrink;
 mod written;

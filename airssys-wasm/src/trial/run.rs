@@ -18,6 +18,7 @@ use super::file::{Check, Message, Plan, Said, Wanted, Workload};
 use super::operator::Operator;
 use super::{TrialError, Tried};
 use crate::apply::RuntimeError;
+use crate::client::Peer;
 use crate::deploy::Progress;
 use crate::error::{CallError, SendError};
 use crate::hint::Coded;
@@ -72,7 +73,6 @@ pub(super) fn unseeded(topology: &Topology) -> Option<(String, &'static str)> {
         let has = [
             (!grants.files.is_empty(), "files"),
             (!grants.sockets.is_empty() || !grants.bind.is_empty(), "sockets"),
-            (!grants.http.is_empty(), "HTTP requests"),
             (!grants.processes.is_empty(), "programs"),
         ];
         has.into_iter().find(|(has, _)| *has).map(|(_, what)| (node.address.to_string(), what))
@@ -98,7 +98,10 @@ pub(super) fn run(
         .for_each(|it| seeded.hide(it));
     // What was deployed or applied is what runs after a kill.
     let goes_on = !plan.acts.is_empty();
-    let start = async || start(topology, seeded, data.path(), code_cache, goes_on).await.map(Arc::new);
+    let start = async || {
+        let peers = plan.peers.clone();
+        start(topology, (seeded, peers), data.path(), code_cache, goes_on).await.map(Arc::new)
+    };
     // First, so that they come when they came where all that is said has its moment written.
     let operator = Operator::drawn(&plan.acts, seeded);
     let messages = drawn(plan, seeded);
@@ -207,12 +210,12 @@ struct Counts {
 /// Starts a mesh in a seeded host: as what is written, or as what was last.
 pub(super) async fn start(
     topology: &Topology,
-    seeded: &Seeded,
+    (seeded, peers): (&Seeded, Vec<Peer>),
     data: &Path,
     code_cache: Option<&Path>,
     goes_on: bool,
 ) -> Result<Runtime, RuntimeError> {
-    let mut builder = Runtime::builder().seeded(seeded).layer(Full(seeded.clone()));
+    let mut builder = Runtime::builder().seeded(seeded).peers(seeded, peers).layer(Full(seeded.clone()));
     if let Some(folder) = code_cache {
         builder = builder.code_cache(folder);
     }
