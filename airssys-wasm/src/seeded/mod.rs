@@ -137,6 +137,8 @@ struct State {
     buried: HashMap<Box<str>, u64>,
     /// What is durable.
     kept: Kept,
+    /// The files that guests have asked about, as the machine knows them, in the order in which they did.
+    files: HashMap<(u64, u64), u64>,
     /// Until when the disk is full.
     full_until: Duration,
     /// How often a fault has killed the host.
@@ -261,6 +263,7 @@ impl Seeded {
             last: HashMap::new(),
             buried: HashMap::new(),
             kept: Kept::default(),
+            files: HashMap::new(),
             full_until: Duration::ZERO,
             kills: 0,
             broken: Vec::new(),
@@ -445,6 +448,19 @@ impl Seeded {
     /// The time since 1970 that a guest is shown now.
     pub(crate) fn wall(&self) -> Duration {
         BEGIN + self.elapsed()
+    }
+
+    /// The time that a guest is told of each file: when it was written to is the machine's to know.
+    #[allow(clippy::unused_self, reason = "there is none where no host is seeded")]
+    pub(crate) fn file_time(&self) -> Duration {
+        BEGIN
+    }
+
+    /// What a file is called that the machine knows by this.
+    pub(crate) fn file_number(&self, known_by: (u64, u64)) -> u64 {
+        let files = &mut self.lock().files;
+        let next = files.len() as u64 + 1;
+        *files.entry(known_by).or_insert(next)
     }
 
     /// Something of this kind came, with a word that says more, at a service or at none.

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::TrialError;
 use super::file::SETTLE;
+use super::folders::Copies;
 use super::run::{account, folder, rest, start, unseeded};
 use crate::runtime::Runtime;
 use crate::seeded::Seeded;
@@ -84,6 +85,9 @@ pub fn run(
     }
     let data = folder().map_err(TrialError::Folder)?;
     let seeded = &seeded.clone().with_disk();
+    let copies = Copies::of([topology])?;
+    copies.folder().into_iter().for_each(|it| seeded.hide(it));
+    let topology = &copies.brought_in(topology);
     let ran = seeded.run(async || {
         let runtime = start(topology, (seeded, Vec::new()), data.path(), terms.code_cache.as_deref(), false).await?;
         work(&runtime).await;

@@ -9,6 +9,7 @@ mod closures;
 mod explicit;
 mod explore;
 mod file;
+mod folders;
 mod jobs;
 mod operator;
 mod peer;
@@ -64,6 +65,24 @@ pub enum TrialError {
     /// There is no folder for what its services keep.
     #[error("cannot make a folder for what services keep")]
     Folder(#[source] io::Error),
+    /// A folder that services are granted is too large to be copied for each run.
+    #[error("the granted folder {} has {what}: each run has a copy of it", .folder.display())]
+    TooLarge {
+        /// The folder.
+        folder: PathBuf,
+        /// What it has too much of.
+        what: String,
+    },
+    /// A folder that services are granted cannot be copied.
+    #[error("the granted folder {} cannot be copied for a run: {}", .folder.display(), .at.display())]
+    Copy {
+        /// The folder.
+        folder: PathBuf,
+        /// What of it.
+        at: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// There is no thread to run it on.
     #[error("cannot start the thread of a run")]
     Thread(#[source] io::Error),
@@ -76,6 +95,8 @@ impl Coded for TrialError {
             Self::NotSeeded { .. } => "not-seeded",
             Self::Runtime(error) => error.code(),
             Self::Folder(_) => "no-folder",
+            Self::TooLarge { .. } => "folder-too-large",
+            Self::Copy { .. } => "folder-not-copied",
             Self::Thread(_) => "no-thread",
         }
     }
@@ -88,6 +109,10 @@ impl Coded for TrialError {
             }
             Self::Runtime(error) => error.hint(),
             Self::Folder(_) => Some("is the folder for temporary files full, or not to be written?".into()),
+            Self::TooLarge { .. } => {
+                Some("grant a smaller one, in a topology for tests that the test file names as `topology`".into())
+            }
+            Self::Copy { .. } => Some("may it be read, and is it a file, a folder or a link?".into()),
             Self::Thread(_) => None,
         }
     }

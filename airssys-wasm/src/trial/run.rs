@@ -13,8 +13,9 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::act;
+use super::act::{self, Act};
 use super::file::{Check, Message, Plan, Said, Wanted, Workload};
+use super::folders::Copies;
 use super::operator::Operator;
 use super::{TrialError, Tried};
 use crate::apply::RuntimeError;
@@ -71,7 +72,6 @@ pub(super) fn unseeded(topology: &Topology) -> Option<(String, &'static str)> {
     topology.services().find_map(|node| {
         let grants = &node.grants;
         let has = [
-            (!grants.files.is_empty(), "files"),
             (!grants.sockets.is_empty() || !grants.bind.is_empty(), "sockets"),
             (!grants.processes.is_empty(), "programs"),
         ];
@@ -98,12 +98,17 @@ pub(super) fn run(
         .for_each(|it| seeded.hide(it));
     // What was deployed or applied is what runs after a kill.
     let goes_on = !plan.acts.is_empty();
+    // Each run has its own.
+    let copies = Copies::of([topology].into_iter().chain(plan.acts.iter().filter_map(Act::topology)))?;
+    copies.folder().into_iter().for_each(|it| seeded.hide(it));
+    let topology = &copies.brought_in(topology);
+    let acts: Vec<Act> = plan.acts.iter().map(|act| act.with_topology(|it| copies.brought_in(it))).collect();
     let start = async || {
         let peers = plan.peers.clone();
         start(topology, (seeded, peers), data.path(), code_cache, goes_on).await.map(Arc::new)
     };
     // First, so that they come when they came where all that is said has its moment written.
-    let operator = Operator::drawn(&plan.acts, seeded);
+    let operator = Operator::drawn(&acts, seeded);
     let messages = drawn(plan, seeded);
     let (counts, mut from, mut is_first) = (Arc::new(Counts::default()), Duration::ZERO, true);
     loop {
@@ -140,6 +145,7 @@ pub(super) fn run(
                 account(&runtime, seeded);
                 rest(&runtime, seeded).await;
                 runtime.shutdown().await;
+                copies.note(seeded);
                 Ok::<_, TrialError>(true)
             };
             // Dropped after it is known that it is dead.
