@@ -131,7 +131,8 @@ fn what_goes_wrong_with_a_peer_follows_from_the_seed() {
 #[test]
 fn a_failure_that_a_peer_makes_is_shrunk_and_found_again() {
     let desk = fetcher(&["GET https://api.example/**"]);
-    let check = "[[check]]\nservice = \"fetcher\"\nask = '{\"url\":\"https://api.example/v1/a\"}'\nequals = \"never\"\n";
+    let check =
+        "[[check]]\nservice = \"fetcher\"\nask = '{\"url\":\"https://api.example/v1/a\"}'\nequals = \"never\"\n";
     // The check fails by itself, whatever the peer does: so all that goes wrong is left out.
     let fault = "[[fault]]\nkind = \"peer-cut\"\npeer = \"api.example\"\nrate = 0.9\n";
     let test = asks(&json!({"url": "https://api.example/v1/b"})) + "times = 5\n" + fault + PEER + check;
@@ -206,17 +207,30 @@ fn each_run_has_the_granted_folders_for_itself_and_tells_nothing_of_the_machine(
     let before = lies(&desk);
     let test = [
         writes("0ms", &json!([{"in-order": "/a"}, {"facts": "/a/a"}, {"facts": "/a"}, {"pour": "/a/long"}])),
-        writes("10ms", &json!([{"write": ["/a/new", "wc"]}, {"stream": ["/a/streamed", "wc"]}, {"append": ["/a/log", "one\n"]}])),
-        writes("20ms", &json!([{"replace": ["/a/b", "new"]}, {"unlink": "/a/d"}, {"make": "/a/folder"}, {"touch": "/a/c"}])),
+        writes(
+            "10ms",
+            &json!([{"write": ["/a/new", "wc"]}, {"stream": ["/a/streamed", "wc"]}, {"append": ["/a/log", "one\n"]}]),
+        ),
+        writes(
+            "20ms",
+            &json!([{"replace": ["/a/b", "new"]}, {"unlink": "/a/d"}, {"make": "/a/folder"}, {"touch": "/a/c"}]),
+        ),
         writes("30ms", &json!([{"rename": ["/a/e", "/a/folder/e"]}, {"append-many": ["/a/log", "x", 80, 100]}])),
-        writes("40ms", &json!([{"in-order": "/a"}, {"facts": "/a/c"}, {"facts": "/a/a"}, {"facts": "/a/log"}, {"read": ["/a/new", "r"]}])),
+        writes(
+            "40ms",
+            &json!([{"in-order": "/a"}, {"facts": "/a/c"}, {"facts": "/a/a"}, {"facts": "/a/log"}, {"read": ["/a/new", "r"]}]),
+        ),
         writes("50ms", &json!([{"size": ["/a/new", "w", 2_000_000]}, {"size": ["/a/new", "w", 5]}])),
     ];
     let tried = tried(&desk, &test.concat(), 7);
     let told = answers(&tried, "scribe");
     let lines = tried.steps.join("\n");
     // The first moment of 2026, whenever it was written to; a number of its own; and no length of a folder.
-    assert_eq!(told[0], json!(["a b c d e long", "10 1767225600 1 1.0", "0 1767225600 1 2.0", "100000 bytes"]), "{lines}");
+    assert_eq!(
+        told[0],
+        json!(["a b c d e long", "10 1767225600 1 1.0", "0 1767225600 1 2.0", "100000 bytes"]),
+        "{lines}"
+    );
     assert_eq!(told[1], json!(["ok", "ok", "ok"]));
     assert_eq!(told[4][0], "a b c folder log long new streamed");
     assert_eq!((&told[4][2], &told[4][4]), (&told[0][1], &json!("written")));
@@ -270,4 +284,133 @@ fn a_folder_that_is_too_large_to_be_copied_or_cannot_be_is_refused() {
     std::fs::remove_file(desk.path().join("work/large")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(desk.path().join("work/socket")).unwrap();
     let _told = desk.run(&["test"]).refused(3, "AE102", &["work", "socket", "neither a file nor a folder"]);
+}
+
+#[test]
+fn sockets_and_programs_are_refused_with_the_grant_that_has_them() {
+    for (grants, names) in [
+        ("sockets = [\"127.0.0.1:80\"]", ["service reacher", "`sockets`", "[[peer]]"]),
+        ("bind = [\"127.0.0.1:80\"]", ["service reacher", "`bind`", "without that grant"]),
+        ("processes = { touch = { program = \"/usr/bin/touch\" } }", ["service reacher", "`processes`", "programs"]),
+    ] {
+        let topology = format!(
+            "name = \"m\"\n[[service]]\nname = \"reacher\"\nrelease = \"@reacher\"\n[service.grants]\n{grants}\n"
+        );
+        let desk = Desk::with(&topology);
+        desk.write("airssys.test.toml", "[[workload]]\nservice = \"reacher\"\nask = \"\"\n");
+        let _told = desk.run(&["test"]).refused(2, "AE102", &names);
+    }
+}
+
+/// A site for anybody, and one a session.
+fn site(more: &str) -> Desk {
+    Desk::with(&format!(
+        r#"
+        name = "m"
+        [root]
+        intensity = 1000
+        [[service]]
+        name = "site"
+        release = "@site"
+        [[service]]
+        name = "session"
+        release = "@site"
+        keyed = {{ max_keys = 50, max_awake = 4 }}
+        [[http]]
+        listen = "127.0.0.1:8080"
+        {more}
+        [[http.route]]
+        host = "shop.example"
+        service = "site"
+        [[http.route]]
+        path = "/add"
+        service = "session"
+        key = {{ header = "x-session" }}
+        "#
+    ))
+}
+
+fn requests(request: &str, at: &str) -> String {
+    format!("[[workload]]\nat = \"{at}\"\nhttp = {{ {request} }}\n")
+}
+
+/// What the clients of a listener were told.
+fn responses(tried: &Tried) -> Vec<String> {
+    let of = tried.steps.iter().filter(|line| line.contains(" client 127.0.0.1:8080 "));
+    of.map(|line| line.split_once("\": \"").unwrap().1.trim_end_matches('"').to_owned()).collect()
+}
+
+#[test]
+fn a_request_goes_through_all_of_a_listener_but_its_socket() {
+    let desk = site("body = \"1KiB\"");
+    let shop = "host = \"shop.example\"";
+    let large = "x".repeat(2_000);
+    let test = [
+        requests(
+            &format!("path = \"/show?n=1\", method = \"PUT\", {shop}, headers = {{ x-own = \"1\" }}, body = \"hello\""),
+            "0ms",
+        ),
+        requests("path = \"/add\", headers = { x-session = \"a\" }", "10ms"),
+        requests("path = \"/add\", headers = { x-session = \"b\" }", "20ms"),
+        requests("path = \"/add\", headers = { x-session = \"a\" }", "30ms"),
+        requests("path = \"/add\"", "40ms"),
+        requests("path = \"/nowhere\"", "50ms"),
+        requests(&format!("path = \"/echo\", method = \"POST\", {shop}, body = \"{large}\""), "60ms"),
+        requests(&format!("path = \"/add/trap\", {shop}"), "70ms"),
+        requests(&format!("path = \"/drip?3\", {shop}"), "80ms"),
+        "[[check]]\nhttp = { path = \"/add\", headers = { x-session = \"a\" } }\nequals = \"3\"\n".to_owned(),
+        "[[check]]\nhttp = { path = \"/nowhere\" }\nstatus = 404\n".to_owned(),
+    ];
+    let tried = tried(&desk, &test.concat(), 7);
+    let told = responses(&tried);
+    let lines = tried.steps.join("\n");
+    assert!(
+        told[0].starts_with("200 Method::Put") && told[0].contains("x-own: 1") && told[0].ends_with("hello"),
+        "{lines}"
+    );
+    assert_eq!(told[1..4], ["200 1", "200 1", "200 2"], "{lines}");
+    let statuses: Vec<&str> = told[4..].iter().filter_map(|told| told.split(' ').next()).collect();
+    assert_eq!(statuses, ["400", "404", "413", "502", "200"], "{lines}");
+    assert_eq!(tried.broken, Vec::<String>::new(), "{lines}");
+    assert_eq!((tried.answered, tried.failed), (8, 1), "one trapped");
+}
+
+#[test]
+fn who_asks_by_http_while_things_go_wrong_is_told_the_same_each_time_and_a_check_of_a_status_finds_it() {
+    let desk = site("max_requests = 2");
+    let asks =
+        "[[workload]]\ntimes = 40\nevery = \"2ms\"\nhttp = { path = \"/add\", headers = { x-session = \"s{n}\" } }\n";
+    let crash = "[[fault]]\nkind = \"crash\"\nrate = 0.2\n[[fault]]\nkind = \"drop\"\nrate = 0.1\n";
+    let digests: Vec<String> = (1..5).map(|seed| tried(&desk, &format!("{asks}{crash}"), seed).digest).collect();
+    assert!(digests.windows(2).all(|two| two[0] != two[1]), "{digests:?}");
+    let check = "[[check]]\nhttp = { path = \"/add\", headers = { x-session = \"s1\" } }\nequals = \"9\"\n";
+    desk.write("airssys.test.toml", format!("{asks}{check}"));
+    let found = desk.run(&["test", "--json"]).refused(1, "AE101", &["GET /add is 200 2, and 200 9 was wanted"]);
+    let told: Value = serde_json::from_str(&found.stdout).unwrap();
+    desk.write("short.test.toml", told["shrunk"]["file"].as_str().unwrap());
+    let _again = desk.run(&["test", "short.test.toml"]).refused(1, "AE101", &["200 9 was wanted"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_request_is_told() {
+    let desk = site("");
+    for (test, names) in [
+        ("[[workload]]\nhttp = { path = \"cart\" }\n", &[":2:8", "\"cart\" is no path"][..]),
+        ("[[workload]]\nhttp = { path = \"/\", method = \"a b\" }\n", &[":2:8", "no method"]),
+        ("[[workload]]\nhttp = { path = \"/\", headers = { \"a b\" = \"\" } }\n", &["no name of a header"]),
+        ("[[workload]]\nservice = \"site\"\nhttp = { path = \"/\" }\n", &["has no `service`"]),
+        ("[[workload]]\nask = \"\"\n", &["there is no `service`"]),
+        (
+            "[[workload]]\nhttp = { path = \"/\", listen = \"127.0.0.1:1\" }\n",
+            &["goes to 127.0.0.1:1", "127.0.0.1:8080"],
+        ),
+        ("[[check]]\nhttp = { path = \"/\" }\n", &["`equals`"]),
+        ("[[check]]\nservice = \"site\"\nask = \"\"\nstatus = 200\n", &["goes with `http`"]),
+    ] {
+        desk.write("airssys.test.toml", test);
+        let _told = desk.run(&["test"]).refused(2, "AT101", names);
+    }
+    let bare = scribe("");
+    bare.write("airssys.test.toml", "[[workload]]\nhttp = { path = \"/\" }\n");
+    let _told = bare.run(&["test"]).refused(2, "AT101", &["no [[http]]"]);
 }

@@ -39,7 +39,7 @@ pub(crate) use self::body::ResponseBody;
 pub(crate) use self::error::ClientError;
 use self::names::Names;
 pub(crate) use self::peer::{Peer, Peers};
-use self::tls::{Stream, Tls};
+use self::tls::Tls;
 use crate::capability::{HttpTarget, Near};
 
 /// What is read of a response at a time, and its head at most, in bytes.

@@ -268,7 +268,10 @@ impl Fault {
             return Err(format!("`{}` is about the host and its disk, and no `service` has one of its own", self.kind));
         }
         if self.service.is_some() && self.kind.is_of_peers() {
-            return Err(format!("`{}` is about a peer, which is named by `peer`, and not about a `service`", self.kind));
+            return Err(format!(
+                "`{}` is about a peer, which is named by `peer`, and not about a `service`",
+                self.kind
+            ));
         }
         if self.peer.is_some() && !self.kind.is_of_peers() {
             return Err(format!("`peer` is about what a peer does, and this is `{}`", self.kind));

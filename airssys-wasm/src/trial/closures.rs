@@ -7,8 +7,8 @@ use tokio::time::sleep;
 
 use super::TrialError;
 use super::file::SETTLE;
-use super::folders::Copies;
-use super::run::{account, folder, rest, start, unseeded};
+use super::folders::{Copies, folder};
+use super::run::{account, rest, start, unseeded};
 use crate::runtime::Runtime;
 use crate::seeded::Seeded;
 use crate::topology::Topology;
@@ -80,8 +80,8 @@ pub fn run(
     work: impl AsyncFnOnce(&Runtime) + Send,
     holds: impl AsyncFnOnce(&Runtime) + Send,
 ) -> Result<(), TrialError> {
-    if let Some((service, what)) = unseeded(topology) {
-        return Err(TrialError::NotSeeded { service, what });
+    if let Some(error) = unseeded(topology) {
+        return Err(error);
     }
     let data = folder().map_err(TrialError::Folder)?;
     let seeded = &seeded.clone().with_disk();

@@ -12,7 +12,6 @@ use tempfile::TempDir;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::TrialError;
-use super::run::folder;
 use crate::hex;
 use crate::schema::size_text;
 use crate::seeded::Seeded;
@@ -24,6 +23,12 @@ const MOST_BYTES: u64 = 64 << 20;
 const MOST_ENTRIES: u64 = 10_000;
 /// How deep folders lie in each other at most.
 const MOST_LEVELS: usize = 128;
+
+/// A folder for what services keep, where it costs no disk if the machine has that.
+pub(super) fn folder() -> io::Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()) } else { tempfile::tempdir() }
+}
 
 /// All of a run.
 #[derive(Debug)]
@@ -119,7 +124,8 @@ impl Room {
         let failed = |source| TrialError::Copy { folder: granted.to_owned(), at: from.to_owned(), source };
         let too_large = |what| TrialError::TooLarge { folder: granted.to_owned(), what };
         let found = fs::symlink_metadata(from).map_err(failed)?;
-        self.entries = self.entries.checked_sub(1).ok_or_else(|| too_large(format!("more than {MOST_ENTRIES} files")))?;
+        self.entries =
+            self.entries.checked_sub(1).ok_or_else(|| too_large(format!("more than {MOST_ENTRIES} files")))?;
         if found.is_symlink() {
             return fs::read_link(from).and_then(|says| symlink(says, to)).map_err(failed);
         }

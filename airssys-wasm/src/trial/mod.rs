@@ -2,7 +2,9 @@
 //! each seed is one run of that in a [seeded host](crate::seeded).
 //!
 //! [`Trial::run`] is one run, [`Trial::explore`] runs seed after seed until one fails, and [`Trial::shrink`] makes that
-//! one shorter. It refuses a mesh of which something would not follow from the seed: files, sockets, HTTP and programs.
+//! one shorter. What services have of the world outside is made for each run: those whom they ask by HTTP
+//! (`peer.rs`), copies of their folders (`folders.rs`), and requests to their listeners (`http.rs`). It refuses a mesh
+//! of which something would not follow from the seed: sockets and programs.
 
 mod act;
 mod closures;
@@ -10,7 +12,9 @@ mod explicit;
 mod explore;
 mod file;
 mod folders;
+mod http;
 mod jobs;
+mod listeners;
 mod operator;
 mod peer;
 mod run;
@@ -51,12 +55,14 @@ pub enum TrialError {
     /// The test file or the topology is not right.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A service is granted or keeps what would not follow from a seed.
-    #[error("service {service} has {what}, which no seeded host has yet")]
+    /// A service is granted what would not follow from a seed.
+    #[error("service {service} is granted `{grant}`, and no seeded host has {what}")]
     NotSeeded {
-        /// The service; a listener by where it listens.
+        /// The service.
         service: String,
-        /// What it has.
+        /// The key of the grant, such as `sockets`.
+        grant: &'static str,
+        /// What that would be.
         what: &'static str,
     },
     /// The mesh does not start, without a fault of the test.
@@ -105,7 +111,8 @@ impl Coded for TrialError {
         match self {
             Self::Config(error) => error.hint(),
             Self::NotSeeded { .. } => {
-                Some("write a topology for tests that does without, and name it as `topology` in the test file".into())
+                let what = "write a topology for tests without that grant, and name it as `topology` in the test file; whom a service asks by HTTP a [[peer]] can be";
+                Some(what.into())
             }
             Self::Runtime(error) => error.hint(),
             Self::Folder(_) => Some("is the folder for temporary files full, or not to be written?".into()),
@@ -252,8 +259,9 @@ impl Trial {
         Self::of(Plan::read(file)?)
     }
 
-    fn of(plan: Plan) -> Result<Self, TrialError> {
+    fn of(mut plan: Plan) -> Result<Self, TrialError> {
         let topology = Topology::read(&plan.topology)?;
+        listeners::find(&mut plan, &topology)?;
         let brought_in = plan.acts.iter().filter_map(act::Act::topology);
         if let Some(fault) = plan.faults.iter().find(|fault| fault.kind.is_of_the_disk())
             && !run::is_durable(&topology)
@@ -271,7 +279,7 @@ impl Trial {
         }
         let unseeded = [&topology].into_iter().chain(brought_in).find_map(run::unseeded);
         match unseeded {
-            Some((service, what)) => Err(TrialError::NotSeeded { service, what }),
+            Some(error) => Err(error),
             None => Ok(Self { plan, topology }),
         }
     }

@@ -81,8 +81,7 @@ impl OutputStream for BoundedWriter {
         }
         let (file, quota, position) = (Arc::clone(&self.file), self.quota.clone(), self.position);
         let length = bytes.len() as u64;
-        self.state =
-            State::Writing(on_entered(move || write(&file, &quota, position, &bytes)), length);
+        self.state = State::Writing(on_entered(move || write(&file, &quota, position, &bytes)), length);
         Ok(())
     }
 

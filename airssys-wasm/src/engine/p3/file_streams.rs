@@ -15,9 +15,9 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, Source, StreamConsumer, StreamProducer, StreamResult, VecBuffer};
 use wasmtime_wasi::p3::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 
+use crate::blocking::is_in_place;
 use crate::engine::host::bounded_writer::{CAPACITY, Position, write};
 use crate::engine::host::file_passing::{Entering, end, enter};
-use crate::blocking::is_in_place;
 use crate::engine::host::listings::Listed;
 use crate::engine::host::passed::{Code as _, io_error};
 use crate::error::CallError;
