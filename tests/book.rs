@@ -131,8 +131,9 @@ fn read(block: &Block) -> Result<String, String> {
     let name = name.unwrap_or_else(|| panic!("{}: which file is it?", block.place));
     if name == "airssys.test.toml" {
         // Tests of any mesh: what is there of it is looked at when it runs.
-        let any = "name = \"any\"\n[[supervisor]]\nname = \"later\"\n";
+        let any = "name = \"any\"\n[[service]]\nname = \"any\"\nrelease = \"any.wasm\"\n[[http]]\nlisten = \"127.0.0.1:8080\"\n[[http.route]]\nservice = \"any\"\n";
         fs::write(folder.path().join("airssys.toml"), any).unwrap();
+        fs::write(folder.path().join("any.wasm"), "").unwrap();
     }
     let file = folder.path().join(name);
     fs::write(&file, &block.text).unwrap();

@@ -84,3 +84,4 @@ mod verdicts;
 mod wasi03;
 mod web;
 mod wires;
+mod worlds_seeded;

@@ -30,6 +30,11 @@ pub(crate) fn is_in_place() -> bool {
     IN_PLACE.get()
 }
 
+/// Runs something that blocks, on a thread of the runtime that is entered; in its task, where that is done in place.
+pub(crate) fn on_entered<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    if is_in_place() { tokio::spawn(async move { work() }) } else { tokio::task::spawn_blocking(work) }
+}
+
 /// Runs something that blocks, on a thread of the host's own. To be called on a runtime.
 ///
 /// # Example

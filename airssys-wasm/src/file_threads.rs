@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::blocking::{is_in_place, on_entered};
 use crate::limits::FILE_THREADS;
 
 /// Of one service.
@@ -55,7 +56,7 @@ impl FileThreads {
         &self,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let done = self.run(async { tokio::task::spawn_blocking(work).await }).await;
+        let done = self.run(async { on_entered(work).await }).await;
         done.unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
@@ -88,6 +89,9 @@ impl FileThreads {
     }
 
     fn handle(&self) -> Handle {
+        if is_in_place() {
+            return Handle::current();
+        }
         let make = || {
             let mut threads = Builder::new_current_thread();
             threads.max_blocking_threads(FILE_THREADS).thread_name("airssys-files").build().ok()
@@ -117,7 +121,7 @@ impl FilePermit {
 
 impl Drop for FilePermit {
     fn drop(&mut self) {
-        if let Some(permit) = self.permit.take() {
+        if let Some(permit) = self.permit.take().filter(|_| !is_in_place()) {
             drop(self.threads.spawn_blocking(move || drop(permit)));
         }
     }

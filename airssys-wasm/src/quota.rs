@@ -21,8 +21,9 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::sync::{OwnedRwLockReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::blocking::{is_in_place, on_entered};
 use crate::limits::NODE_BYTES;
 
 /// How deep folders may lie in a granted one to be measured: each level is a file descriptor meanwhile. What lies
@@ -105,6 +106,19 @@ impl Account {
         has_room
     }
 
+    /// The gate, held open. Blocks, but where all is done in place: nobody holds it shut there while others run.
+    fn open(&self) -> io::Result<RwLockReadGuard<'_, ()>> {
+        if is_in_place() {
+            return self.gate.try_read().map_err(|_| io::ErrorKind::WouldBlock.into());
+        }
+        Ok(self.gate.blocking_read())
+    }
+
+    /// The gate, held shut; none where all is done in place and somebody holds it open.
+    fn shut(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        if is_in_place() { self.gate.try_write().ok() } else { Some(self.gate.blocking_write()) }
+    }
+
     /// Measures the folder, unless that was just done; whether it is worth to try again.
     fn measure(&self, folder: &OwnedFd, most: u64) -> bool {
         let asked = Instant::now();
@@ -115,13 +129,15 @@ impl Account {
             if last.at > asked {
                 return true;
             }
-            let wait = last.rest.saturating_sub(last.at.elapsed());
+            // What is done in place goes by no clock of the machine's.
+            let rest = if is_in_place() { Duration::ZERO } else { last.rest };
+            let wait = rest.saturating_sub(last.at.elapsed());
             if wait > WAIT {
                 return false;
             }
             std::thread::sleep(wait);
         }
-        let _shut = self.gate.blocking_write();
+        let Some(_shut) = self.shut() else { return false };
         let begun = Instant::now();
         let up_to = counted_to.max(most);
         // What cannot be measured has no room.
@@ -200,7 +216,7 @@ impl Quota {
     ) -> io::Result<T> {
         let account = &self.folder.account;
         for is_last in [false, true] {
-            let open = account.gate.blocking_read();
+            let open = account.open()?;
             let found = file.metadata()?;
             // To write to a pipe or a device may block for good, and the gate with it.
             if !found.is_file() {
@@ -234,7 +250,7 @@ impl Quota {
             drop(open);
             let quota = self.clone();
             let measure = move || quota.folder.account.measure(&quota.folder.handle, quota.most);
-            if is_last || !tokio::task::spawn_blocking(measure).await.unwrap_or(false) {
+            if is_last || !on_entered(measure).await.unwrap_or(false) {
                 break;
             }
         }

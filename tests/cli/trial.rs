@@ -142,7 +142,7 @@ fn what_is_wrong_in_a_test_file_is_told_with_its_place() {
             "jitter = false\n[[workload]]\nservice = \"a\"\nask = \"\"\n[[pause]]\nservice = \"a\"\nnth = 1\n",
             &["`others`"],
         ),
-        ("[[workload]]\nservice = \"a\"\n", &["airssys.test.toml:1:1", "`call`, `ask` and `send`"]),
+        ("[[workload]]\nservice = \"a\"\n", &["airssys.test.toml:1:1", "`call`, `ask`, `send` and `http`"]),
         ("[[workload]]\nservice = \"a\"\nask = \"\"\nevery = \"soon\"\n", &[":4:9", "\"soon\" is no time"]),
         ("[[workload]]\nservice = \"a\"\nask = \"\"\n[[fault]]\nkind = \"crash\"\n", &[":4:1", "says neither"]),
         ("[[workload]]\nservice = \"a\"\nask = \"\"\n[[fault]]\nkind = \"crush\"\n", &[":5:8", "crush"]),

@@ -35,7 +35,7 @@ pub(crate) use folder::FolderRights;
 pub(crate) use given::{Given, Mark};
 pub use grant::Requests;
 pub(crate) use grant::{FileGrant, FolderHandle, Grants};
-pub(crate) use http::{Host, HttpTarget, Near};
+pub(crate) use http::{Host, HttpPattern, HttpTarget, Near};
 pub(crate) use kind::Kind;
 pub(crate) use pattern::{Pattern, PatternError};
 pub(crate) use policy::Policy;

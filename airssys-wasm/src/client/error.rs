@@ -16,6 +16,9 @@ pub(crate) enum ClientError {
     /// The name leads to nobody whom it may lead to.
     #[error("{host} leads to {ip}, which is {}", near.name())]
     TooNear { host: Host, ip: IpAddr, near: Near },
+    /// In a seeded host, which leads to nobody else.
+    #[error("no peer of the test answers it")]
+    NoPeer,
     #[error("nobody can be connected to")]
     Connect(#[source] io::Error),
     #[error("there is no connection in time")]

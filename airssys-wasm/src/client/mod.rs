@@ -7,6 +7,9 @@
 //!
 //! It knows as well where names lead that sockets ask for (`names.rs`): those lead to one place for some time.
 //!
+//! In a seeded host nobody is resolved and no socket is opened: a connection leads to a peer that a test has written
+//! (`peer.rs`), behind all that is looked at otherwise.
+//!
 //! It holds no body: both are streamed as the other side takes them.
 
 mod body;
@@ -14,6 +17,7 @@ mod connect;
 mod error;
 mod led;
 mod names;
+mod peer;
 mod tls;
 
 use std::net::IpAddr;
@@ -34,6 +38,7 @@ use tokio::time::timeout;
 pub(crate) use self::body::ResponseBody;
 pub(crate) use self::error::ClientError;
 use self::names::Names;
+pub(crate) use self::peer::{Peer, Peers};
 use self::tls::Tls;
 use crate::capability::{HttpTarget, Near};
 
@@ -55,6 +60,8 @@ pub(crate) struct ClientSettings {
     pub(crate) resolver: Option<Resolver>,
     /// Certificates, in DER, of those who may vouch for a server beside those whom the system trusts.
     pub(crate) roots: Vec<Vec<u8>>,
+    /// Who is there in the place of others, in a seeded host.
+    pub(crate) peers: Option<Peers>,
 }
 
 /// How long a request waits: for a connection, for the head of its response, and for more of its body.
@@ -72,6 +79,8 @@ pub(crate) struct Client {
     /// Where names led that sockets ask for.
     names: Names,
     tls: Tls,
+    /// Who is there in the place of others, in a seeded host.
+    peers: Option<Peers>,
 }
 
 /// A connection that somebody else drives; it is cut where this is dropped.
@@ -85,8 +94,9 @@ impl Connection {
 }
 
 impl Client {
-    pub(crate) fn new(ClientSettings { resolver, roots }: ClientSettings) -> Self {
-        Self { resolver, lookups: Semaphore::new(LOOKUPS), names: Names::default(), tls: Tls::new(roots) }
+    pub(crate) fn new(ClientSettings { resolver, roots, peers }: ClientSettings) -> Self {
+        let lookups = Semaphore::new(LOOKUPS);
+        Self { resolver, lookups, names: Names::default(), tls: Tls::new(roots), peers }
     }
 
     /// Makes a request to an address that is no nearer than this.

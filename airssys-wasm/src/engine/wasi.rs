@@ -49,7 +49,8 @@ impl Wasi {
 fn builder(identity: &Arc<Identity>, time: Time, stdio: Option<&Arc<Stdio>>) -> WasiCtxBuilder {
     let policy = &identity.terms.policy;
     let mut wasi = WasiCtxBuilder::new();
-    wasi.allow_blocking_current_thread(false)
+    // A seeded host has no other thread.
+    wasi.allow_blocking_current_thread(identity.mesh.seeded.is_some())
         // Without a grant no socket is made at all: each is a file descriptor of the host.
         .allow_udp(policy.has_sockets())
         .allow_tcp(policy.has_sockets());

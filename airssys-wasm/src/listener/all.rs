@@ -27,6 +27,11 @@ impl Listeners {
         self.lock().iter().find(|listener| listener.listen() == listen).cloned()
     }
 
+    /// The one that is written in these words.
+    pub(crate) fn named(&self, listen: &str) -> Option<Arc<Listener>> {
+        self.lock().iter().find(|listener| listener.listen().to_string() == listen).cloned()
+    }
+
     /// One more.
     pub(crate) fn add(&self, listener: Listener) {
         self.lock().push(Arc::new(listener));

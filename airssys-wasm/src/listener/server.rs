@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
@@ -39,7 +39,8 @@ const LEAST_BUFFER: usize = 8 << 10;
 /// A listener that has its address, and takes no connection yet: those that come wait.
 pub(crate) struct Bound {
     inner: Arc<Inner>,
-    socket: TcpListener,
+    /// None in a seeded host, which has no address of the machine's: see [`Listener::connect`].
+    socket: Option<TcpListener>,
 }
 
 /// A listener that takes connections. Dropped, it is closed, and what it had under way is cut off.
@@ -57,8 +58,11 @@ impl Bound {
     pub(crate) async fn new(listening: &Listening, ready: Ready, mesh: &Arc<Mesh>) -> Result<Self, ListenError> {
         let listen = listening.listen;
         let no = |source| ListenError::Bind { listen, source };
-        let socket = TcpListener::bind(listen).await.map_err(no)?;
-        let address = socket.local_addr().map_err(no)?;
+        let socket = match mesh.seeded {
+            None => Some(TcpListener::bind(listen).await.map_err(no)?),
+            Some(_) => None,
+        };
+        let address = socket.as_ref().map_or(Ok(listen), TcpListener::local_addr).map_err(no)?;
         let inner = Inner {
             listen,
             address,
@@ -77,7 +81,7 @@ impl Bound {
     pub(crate) fn open(self) -> Listener {
         let Self { inner, socket } = self;
         inner.tell("listening");
-        tokio::spawn(accept(Arc::clone(&inner), socket));
+        socket.into_iter().for_each(|socket| drop(tokio::spawn(accept(Arc::clone(&inner), socket))));
         Listener(inner)
     }
 }
@@ -106,6 +110,24 @@ impl Listener {
             requests: requests.load(Ordering::Relaxed),
             answered: answered.load(Ordering::Relaxed),
         }
+    }
+
+    /// A connection that is no socket, and is served as one that was taken; over it comes what TLS would have in it.
+    /// Waits where there are as many as there may be; none where it is closed.
+    pub(crate) async fn connect(&self) -> Option<DuplexStream> {
+        let inner = &self.0;
+        inner.room().await;
+        let (ours, theirs) = duplex(LEAST_BUFFER);
+        let (limits, is_secure) = {
+            let rules = inner.rules.load();
+            (rules.limits, rules.tls.is_some())
+        };
+        let connected = Connected::new(inner);
+        if *inner.state.borrow() != State::Open {
+            return None;
+        }
+        tokio::spawn(async move { serve(&connected.0, theirs, limits, is_secure).await });
+        Some(ours)
     }
 
     /// Puts other rules in force, under the connections that there are.

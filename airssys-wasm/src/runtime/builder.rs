@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use super::Runtime;
 use crate::apply::{self, Checked, Objection, Proposal, RuntimeError, StartOptions};
+use crate::client::{Peer, Peers};
 use crate::engine::Meter;
 use crate::events::Subscription;
 use crate::middleware::Layer;
@@ -229,6 +230,13 @@ impl RuntimeBuilder {
     pub fn seeded(mut self, seeded: &Seeded) -> Self {
         self.options.engines.meter = Meter::Instructions;
         self.options.seeded = Some(seeded.clone());
+        self.options.client.peers = Some(Peers::new(seeded, Vec::new()));
+        self
+    }
+
+    /// Has these answer the HTTP requests of guests, in a host of this seed.
+    pub(crate) fn peers(mut self, seeded: &Seeded, peers: Vec<Peer>) -> Self {
+        self.options.client.peers = Some(Peers::new(seeded, peers));
         self
     }
 

@@ -33,6 +33,7 @@ use bytes::Bytes;
 use crate::apply::Hosted;
 use crate::error::Fault;
 use crate::events::Subscription;
+use crate::listener::Listener;
 
 /// A running mesh.
 ///
@@ -70,6 +71,11 @@ pub struct Runtime {
 }
 
 impl Runtime {
+    /// The listener that is written like this.
+    pub(crate) fn listener(&self, listen: &str) -> Option<Arc<Listener>> {
+        self.hosted.actual.listeners.named(listen)
+    }
+
     fn of(hosted: Hosted) -> Self {
         let hosted = Arc::new(hosted);
         hosted.watch_ends();

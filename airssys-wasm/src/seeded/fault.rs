@@ -98,6 +98,14 @@ pub enum FaultKind {
     DiskFail,
     /// The host is killed, with the power of the machine, at a write or a sync; and started again.
     Kill,
+    /// A peer takes long to answer a request: up to ten seconds more than it takes otherwise.
+    PeerSlow,
+    /// A peer answers with the status of an error of its own, from 500 on.
+    PeerError,
+    /// A peer takes no connection.
+    PeerRefused,
+    /// The connection to a peer ends somewhere in its answer.
+    PeerCut,
 }
 
 /// What is done to a disk.
@@ -116,6 +124,11 @@ impl FaultKind {
     /// Whether it is one of them.
     pub(crate) fn is_of_the_disk(self) -> bool {
         Self::OF_THE_DISK.contains(&self)
+    }
+
+    /// Whether it is about those whom services ask by HTTP.
+    pub(crate) fn is_of_peers(self) -> bool {
+        matches!(self, Self::PeerSlow | Self::PeerError | Self::PeerRefused | Self::PeerCut)
     }
 
     pub(super) fn can_come_of(self, work: DiskWork) -> bool {
@@ -141,6 +154,10 @@ impl fmt::Display for FaultKind {
             Self::DiskFull => "disk-full",
             Self::DiskFail => "disk-fail",
             Self::Kill => "kill",
+            Self::PeerSlow => "peer-slow",
+            Self::PeerError => "peer-error",
+            Self::PeerRefused => "peer-refused",
+            Self::PeerCut => "peer-cut",
         })
     }
 }
@@ -175,7 +192,10 @@ pub struct Fault {
     /// Where: a service by its name, or one actor of it by its address, such as `cart/alice`. By default everywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// At which of the turns, messages or writes that are meant, counted from 1 over all incarnations.
+    /// Of what is about a peer: which, by its host and the port where that is not the usual one. By default each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// At which of the turns, messages, writes or requests that are meant, counted from 1 over all incarnations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
     /// At what part of the turns or messages that are meant, from 0 to 1.
@@ -202,7 +222,13 @@ impl Fault {
     /// ```
     #[must_use]
     pub fn new(kind: FaultKind) -> Self {
-        Self { kind, at: None, service: None, nth: None, rate: None, instruction: None, count: None }
+        Self { kind, at: None, service: None, peer: None, nth: None, rate: None, instruction: None, count: None }
+    }
+
+    /// The same at one place: a service, an actor, or a peer where the kind is about these.
+    pub(super) fn placed(self, place: &str) -> Self {
+        let place = Some(place.to_owned());
+        if self.kind.is_of_peers() { Self { peer: place, ..self } } else { Self { service: place, ..self } }
     }
 
     /// Whether it says all that is needed.
@@ -241,6 +267,15 @@ impl Fault {
         if self.service.is_some() && self.kind.is_of_the_disk() {
             return Err(format!("`{}` is about the host and its disk, and no `service` has one of its own", self.kind));
         }
+        if self.service.is_some() && self.kind.is_of_peers() {
+            return Err(format!(
+                "`{}` is about a peer, which is named by `peer`, and not about a `service`",
+                self.kind
+            ));
+        }
+        if self.peer.is_some() && !self.kind.is_of_peers() {
+            return Err(format!("`peer` is about what a peer does, and this is `{}`", self.kind));
+        }
         let is_during = self.at == Some(Moment::During) && self.nth.is_some();
         if self.instruction.is_some_and(|at| at == 0 || !is_during) {
             return Err("`instruction` is counted from 1, and goes with `nth` and `at = \"during\"`".to_owned());
@@ -257,9 +292,12 @@ impl Fault {
         }
     }
 
-    /// Whether a turn of this actor is meant.
+    /// Whether a turn of this actor, or a request to this peer, is meant.
     pub(super) fn is_about(&self, address: &str) -> bool {
-        self.service.as_deref().is_none_or(|place| is_at(place, address))
+        match &self.peer {
+            Some(peer) => peer == address,
+            None => self.service.as_deref().is_none_or(|place| is_at(place, address)),
+        }
     }
 }
 
@@ -488,6 +526,11 @@ mod tests {
             (Fault { nth: Some(1), at: Some(Moment::After), ..Fault::new(FaultKind::Hang) }, "about a crash"),
             (Fault { nth: Some(1), service: Some("a".to_owned()), ..Fault::new(FaultKind::Kill) }, "about the host"),
             (Fault { rate: Some(0.5), instruction: Some(3), ..crash() }, "goes with `nth`"),
+            (Fault { nth: Some(1), peer: Some("a".to_owned()), ..crash() }, "about what a peer does"),
+            (
+                Fault { nth: Some(1), service: Some("a".to_owned()), ..Fault::new(FaultKind::PeerCut) },
+                "named by `peer`",
+            ),
         ] {
             let wrong = fault.check().unwrap_err();
             assert!(wrong.contains(says), "{wrong}");

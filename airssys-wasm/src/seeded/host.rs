@@ -134,6 +134,11 @@ impl Seeded {
         Some(1 + faults.below(USUAL))
     }
 
+    /// A number below this one, for a fault; 0 where there is none.
+    pub(crate) fn fault_below(&self, end: u64) -> u64 {
+        self.lock().faults.below(end)
+    }
+
     /// Some time below this one, for a fault.
     pub(crate) fn some_of(&self, time: Duration) -> Duration {
         let below = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);

@@ -139,6 +139,8 @@ struct State {
     buried: HashMap<Box<str>, u64>,
     /// What is durable.
     kept: Kept,
+    /// The files that guests have asked about, as the machine knows them, in the order in which they did.
+    files: HashMap<(u64, u64), u64>,
     /// Until when the disk is full.
     full_until: Duration,
     /// How often a fault has killed the host.
@@ -270,6 +272,7 @@ impl Seeded {
             last: HashMap::new(),
             buried: HashMap::new(),
             kept: Kept::default(),
+            files: HashMap::new(),
             full_until: Duration::ZERO,
             kills: 0,
             forgotten: BTreeSet::new(),
@@ -487,6 +490,19 @@ impl Seeded {
         BEGIN + self.elapsed()
     }
 
+    /// The time that a guest is told of each file: when it was written to is the machine's to know.
+    #[allow(clippy::unused_self, reason = "there is none where no host is seeded")]
+    pub(crate) fn file_time(&self) -> Duration {
+        BEGIN
+    }
+
+    /// What a file is called that the machine knows by this.
+    pub(crate) fn file_number(&self, known_by: (u64, u64)) -> u64 {
+        let files = &mut self.lock().files;
+        let next = files.len() as u64 + 1;
+        *files.entry(known_by).or_insert(next)
+    }
+
     /// Something of this kind came, with a word that says more, at a service or at none.
     pub(crate) fn reaches(&self, what: &str, more: Option<&str>, service: Option<&str>) {
         let what = more.map_or_else(|| what.to_owned(), |more| format!("{what}: {more}"));
@@ -519,7 +535,11 @@ impl Seeded {
     /// Says what did not hold.
     pub(crate) fn breaks(&self, what: String) {
         self.note(format_args!("BROKEN {what}"));
-        self.lock().broken.push(what);
+        let broken = &mut self.lock().broken;
+        // What is asked again and again is told once.
+        if !broken.contains(&what) {
+            broken.push(what);
+        }
     }
 
     /// A message to this actor is a dead letter, for that reason.
@@ -545,7 +565,7 @@ impl Seeded {
         self.lock().buried.get(service).copied().unwrap_or_default()
     }
 
-    /// Whether this goes wrong with a message to an address.
+    /// Whether this goes wrong with a message to an address, or with a request to a peer.
     pub(crate) fn message(&self, address: &str, kind: FaultKind) -> bool {
         let mut state = self.lock();
         let State { plan, faults, trace, due, counts, choices, reached, .. } = &mut *state;
@@ -556,11 +576,12 @@ impl Seeded {
             hit = true;
         }
         if hit {
-            trace.note(now, format_args!("message to {address} FAULT {kind}"));
+            let what = if kind.is_of_peers() { "peer" } else { "message to" };
+            trace.note(now, format_args!("{what} {address} FAULT {kind}"));
             reached.insert(Reached { what: kind.to_string(), at: service(address).to_owned() });
             if let Some(choices) = choices {
-                let fault = Fault { service: Some(address.to_owned()), nth: Some(nth), ..Fault::new(kind) };
-                choices.faults.push((now, fault));
+                let fault = Fault { nth: Some(nth), ..Fault::new(kind) };
+                choices.faults.push((now, fault.placed(address)));
             }
         }
         hit

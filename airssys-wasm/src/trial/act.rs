@@ -194,6 +194,15 @@ impl Act {
         Self { at: at..at, ..self }
     }
 
+    /// The same, with a topology that it brings in as this makes it.
+    pub(super) fn with_topology(&self, made: impl FnOnce(&Topology) -> Topology) -> Self {
+        let mut act = self.clone();
+        if let Kind::Apply(topology) = &mut act.kind {
+            **topology = made(topology);
+        }
+        act
+    }
+
     /// The topology that it brings in.
     pub(super) fn topology(&self) -> Option<&Topology> {
         match &self.kind {

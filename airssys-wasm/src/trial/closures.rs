@@ -7,7 +7,8 @@ use tokio::time::sleep;
 
 use super::TrialError;
 use super::file::SETTLE;
-use super::run::{account, folder, rest, start, unseeded};
+use super::folders::{Copies, folder};
+use super::run::{account, rest, start, unseeded};
 use crate::runtime::Runtime;
 use crate::seeded::Seeded;
 use crate::topology::Topology;
@@ -79,13 +80,17 @@ pub fn run(
     work: impl AsyncFnOnce(&Runtime) + Send,
     holds: impl AsyncFnOnce(&Runtime) + Send,
 ) -> Result<(), TrialError> {
-    if let Some((service, what)) = unseeded(topology) {
-        return Err(TrialError::NotSeeded { service, what });
+    if let Some(error) = unseeded(topology) {
+        return Err(error);
     }
     let data = folder().map_err(TrialError::Folder)?;
     let seeded = &seeded.clone().with_disk();
+    let copies = Copies::of([topology])?;
+    copies.folder().into_iter().for_each(|it| seeded.hide(it));
+    let topology = &copies.brought_in(topology);
     let ran = seeded.run(async || {
-        let runtime = start(topology, (seeded, None), data.path(), terms.code_cache.as_deref(), false).await?;
+        let runtime =
+            start(topology, (seeded, Vec::new(), None), data.path(), terms.code_cache.as_deref(), false).await?;
         work(&runtime).await;
         sleep(terms.settle).await;
         seeded.end_faults();

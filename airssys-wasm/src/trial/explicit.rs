@@ -120,15 +120,16 @@ fn time(time: Duration) -> String {
 }
 
 fn workload(Workload { message, at, times, every, patience }: &Workload) -> Value {
-    let (word, text) = match &message.said {
-        Said::Call(call) => ("call", call),
-        Said::Ask(body) => ("ask", body),
-        Said::Send(body) => ("send", body),
+    let (word, value) = match &message.said {
+        Said::Call(call) => ("call", call.clone().into()),
+        Said::Ask(body) => ("ask", body.clone().into()),
+        Said::Send(body) => ("send", body.clone().into()),
+        Said::Http(request) => ("http", request.written(&message.service)),
     };
-    let mut table = Table::from_iter([
-        ("service".to_owned(), message.service.clone().into()),
-        (word.to_owned(), text.clone().into()),
-    ]);
+    let mut table = Table::from_iter([(word.to_owned(), value)]);
+    if word != "http" {
+        table.insert("service".to_owned(), message.service.clone().into());
+    }
     table.extend(message.key.clone().map(|key| ("key".to_owned(), key.into())));
     table.extend(at.map(|at| ("at".to_owned(), time(at).into())));
     if *times > 1 {

@@ -266,6 +266,8 @@ impl Guide {
                 (FaultKind::Crash, at) => vec![at],
                 // They go by writes of the host, and are of no service.
                 (kind, _) if kind.is_of_the_disk() => Vec::new(),
+                // They go by requests to others.
+                (kind, _) if kind.is_of_peers() => Vec::new(),
                 _ => vec![None],
             };
             let place = fault.service.as_deref();

@@ -1,5 +1,7 @@
 //! `airssys.test.toml`: what is asked of a mesh, what goes wrong meanwhile, and what has to hold afterwards.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,7 +9,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::act::{self, Act};
+use super::http::{self, Request};
+use super::peer;
 use super::written::{folder_of, time};
+use crate::client::Peer;
 use crate::config_file::{ConfigError, Source};
 use crate::seeded::{Fault, Pause, Wait};
 
@@ -33,6 +38,8 @@ struct Written {
     #[serde(default)]
     fault: Vec<Spanned<Fault>>,
     #[serde(default)]
+    peer: Vec<Spanned<peer::Written>>,
+    #[serde(default)]
     act: Vec<Spanned<act::Written>>,
     #[serde(default)]
     check: Vec<Spanned<WrittenCheck>>,
@@ -47,11 +54,12 @@ struct Written {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenWorkload {
-    service: String,
+    service: Option<String>,
     key: Option<String>,
     call: Option<String>,
     ask: Option<String>,
     send: Option<String>,
+    http: Option<Spanned<http::Written>>,
     at: Option<Spanned<String>>,
     #[serde(default = "once")]
     times: u64,
@@ -62,10 +70,12 @@ struct WrittenWorkload {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenCheck {
-    service: String,
+    service: Option<String>,
     key: Option<String>,
     call: Option<String>,
     ask: Option<String>,
+    http: Option<Spanned<http::Written>>,
+    status: Option<u16>,
     equals: Option<String>,
     same_as: Option<WrittenQuestion>,
 }
@@ -73,10 +83,11 @@ struct WrittenCheck {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenQuestion {
-    service: String,
+    service: Option<String>,
     key: Option<String>,
     call: Option<String>,
     ask: Option<String>,
+    http: Option<Spanned<http::Written>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +117,8 @@ pub(super) enum Said {
     Ask(String),
     /// One without.
     Send(String),
+    /// A request of HTTP, to a listener.
+    Http(Request),
 }
 
 impl Said {
@@ -116,12 +129,14 @@ impl Said {
             Self::Call(call) => Self::Call(text(call)),
             Self::Ask(body) => Self::Ask(text(body)),
             Self::Send(body) => Self::Send(text(body)),
+            Self::Http(request) => Self::Http(request.each(text)),
         }
     }
 
-    pub(super) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Call(text) | Self::Ask(text) | Self::Send(text) => text,
+            Self::Call(text) | Self::Ask(text) | Self::Send(text) => text.into(),
+            Self::Http(request) => request.to_string().into(),
         }
     }
 }
@@ -129,6 +144,7 @@ impl Said {
 /// To whom, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
+    /// Of a request of HTTP: where the listener listens, as it is written; empty for the only one.
     pub(super) service: String,
     pub(super) key: Option<String>,
     pub(super) said: Said,
@@ -156,6 +172,8 @@ pub(super) struct Workload {
 #[derive(Debug, Clone)]
 pub(super) enum Wanted {
     Answer(String),
+    /// A response with this status, whatever it says.
+    Status(u16),
     SameAs(Message),
 }
 
@@ -180,6 +198,8 @@ pub(super) struct Plan {
     pub(super) settle: Duration,
     pub(super) workloads: Vec<Workload>,
     pub(super) faults: Vec<Fault>,
+    /// Who answers what services ask of others.
+    pub(super) peers: Vec<Peer>,
     pub(super) acts: Vec<Act>,
     pub(super) checks: Vec<Check>,
     /// When the host is killed and started again, from the start on, the first one first.
@@ -215,6 +235,8 @@ impl Plan {
         let mut faults = Vec::new();
         for fault in written.fault {
             fault.get_ref().check().map_err(|what| source.error(&fault.span(), what, FAULT_HINT))?;
+            peer::is_there(fault.get_ref(), &written.peer)
+                .map_err(|what| source.error(&fault.span(), what, "add a [[peer]] with that `host`"))?;
             faults.push(fault.into_inner());
         }
         let mut kills = written.kill.iter().map(|text| time(source, text)).collect::<Result<Vec<_>, _>>()?;
@@ -230,6 +252,7 @@ impl Plan {
             settle,
             workloads: written.workload.iter().map(|one| workload(source, one)).collect::<Result<_, _>>()?,
             faults,
+            peers: written.peer.iter().map(|one| peer::peer(source, one)).collect::<Result<_, _>>()?,
             acts: written.act.into_iter().enumerate().map(|one| Act::of(source, one)).collect::<Result<_, _>>()?,
             kills,
             jitter: written.jitter,
@@ -259,27 +282,49 @@ const FAULT_HINT: &str = "write `nth = 3` for the third turn or message, or `rat
 
 fn workload(source: &Source, written: &Spanned<WrittenWorkload>) -> Result<Workload, ConfigError> {
     let span = written.span();
-    let WrittenWorkload { service, key, call, ask, send, at, times, every, patience } = written.get_ref();
-    let said = match (call, ask, send) {
-        (Some(call), None, None) => Said::Call(call.clone()),
-        (None, Some(body), None) => Said::Ask(body.clone()),
-        (None, None, Some(body)) => Said::Send(body.clone()),
+    let WrittenWorkload { service, key, call, ask, send, http, at, times, every, patience } = written.get_ref();
+    let said = match (call, ask, send, http) {
+        (Some(call), None, None, None) => Said::Call(call.clone()),
+        (None, Some(body), None, None) => Said::Ask(body.clone()),
+        (None, None, Some(body), None) => Said::Send(body.clone()),
+        (None, None, None, Some(http)) => Said::Http(http::request(source, http)?),
         _ => {
-            let what = "a [[workload]] has one of `call`, `ask` and `send`";
-            return Err(source.error(&span, what, "`call = 'add(2, 3)'` calls a function, the others say bytes"));
+            let what = "a [[workload]] has one of `call`, `ask`, `send` and `http`";
+            let hint = "`call = 'add(2, 3)'` calls a function, `http = { path = \"/\" }` is a request to a listener, the others say bytes";
+            return Err(source.error(&span, what, hint));
         }
     };
+    let message = message(source, &span, (service, key), said)?;
     if !(1..=MOST_TIMES).contains(times) {
         return Err(source.error(&span, format!("`times` is {times}, and may be from 1 to {MOST_TIMES}"), ""));
     }
     let or = |text: &Option<Spanned<String>>, usual| text.as_ref().map_or(Ok(usual), |text| time(source, text));
     Ok(Workload {
-        message: Message { service: service.clone(), key: key.clone(), said },
+        message,
         at: at.as_ref().map(|text| time(source, text)).transpose()?,
         times: *times,
         every: or(every, EVERY)?,
         patience: or(patience, PATIENCE)?,
     })
+}
+
+/// Of what goes to a service; or to a listener, whose routes say to which.
+fn message(
+    source: &Source,
+    span: &Range<usize>,
+    (service, key): (&Option<String>, &Option<String>),
+    said: Said,
+) -> Result<Message, ConfigError> {
+    let service = match (&said, service) {
+        (Said::Http(_), None) if key.is_none() => String::new(),
+        (Said::Http(_), _) => {
+            let what = "a request of HTTP has no `service` and no `key`";
+            return Err(source.error(span, what, "the routes of the listener say who answers it"));
+        }
+        (_, Some(service)) => service.clone(),
+        (_, None) => return Err(source.error(span, "there is no `service`: to whom is it said?", "")),
+    };
+    Ok(Message { service, key: key.clone(), said })
 }
 
 fn pause(source: &Source, written: &Spanned<WrittenPause>) -> Result<Pause, ConfigError> {
@@ -301,21 +346,29 @@ fn pause(source: &Source, written: &Spanned<WrittenPause>) -> Result<Pause, Conf
 
 fn check(source: &Source, written: &Spanned<WrittenCheck>) -> Result<Check, ConfigError> {
     let span = written.span();
-    let WrittenCheck { service, key, call, ask, equals, same_as } = written.get_ref();
-    let question = |service: &String, key: &Option<String>, call: &Option<String>, ask: &Option<String>| {
-        let said = match (call, ask) {
-            (Some(call), None) => Said::Call(call.clone()),
-            (None, Some(body)) => Said::Ask(body.clone()),
+    let WrittenCheck { service, key, call, ask, http, status, equals, same_as } = written.get_ref();
+    let question = |WrittenQuestion { service, key, call, ask, http }: &WrittenQuestion| {
+        let said = match (call, ask, http) {
+            (Some(call), None, None) => Said::Call(call.clone()),
+            (None, Some(body), None) => Said::Ask(body.clone()),
+            (None, None, Some(http)) => Said::Http(http::request(source, http)?),
             _ => {
-                let what = "what a [[check]] asks has one of `call` and `ask`";
+                let what = "what a [[check]] asks has one of `call`, `ask` and `http`";
                 return Err(source.error(&span, what, "`call = 'total()'` calls a function, `ask` says bytes"));
             }
         };
-        Ok(Message { service: service.clone(), key: key.clone(), said })
+        message(source, &span, (service, key), said)
     };
+    if status.is_some() && (http.is_none() || same_as.is_some()) {
+        let what = "`status` is that of a response, and goes with `http`, alone or with `equals`";
+        return Err(source.error(&span, what, ""));
+    }
     let wanted = match (equals, same_as) {
+        // The status of a response stands before what it says.
+        (Some(answer), None) if http.is_some() => Wanted::Answer(format!("{} {answer}", status.unwrap_or(200))),
         (Some(answer), None) => Wanted::Answer(answer.clone()),
-        (None, Some(other)) => Wanted::SameAs(question(&other.service, &other.key, &other.call, &other.ask)?),
+        (None, Some(other)) => Wanted::SameAs(question(other)?),
+        (None, None) if status.is_some() => Wanted::Status(status.unwrap_or_default()),
         _ => {
             let what = "a [[check]] has one of `equals` and `same_as`";
             return Err(source.error(
@@ -325,5 +378,7 @@ fn check(source: &Source, written: &Spanned<WrittenCheck>) -> Result<Check, Conf
             ));
         }
     };
-    Ok(Check { asked: question(service, key, call, ask)?, wanted })
+    let asked = (service.clone(), key.clone(), call.clone(), ask.clone(), http.clone());
+    let (service, key, call, ask, http) = asked;
+    Ok(Check { asked: question(&WrittenQuestion { service, key, call, ask, http })?, wanted })
 }

@@ -2,7 +2,9 @@
 //! each seed is one run of that in a [seeded host](crate::seeded).
 //!
 //! [`Trial::run`] is one run, [`Trial::explore`] runs seed after seed until one fails, and [`Trial::shrink`] makes that
-//! one shorter. It refuses a mesh of which something would not follow from the seed: files, sockets, HTTP and programs.
+//! one shorter. What services have of the world outside is made for each run: those whom they ask by HTTP
+//! (`peer.rs`), copies of their folders (`folders.rs`), and requests to their listeners (`http.rs`). It refuses a mesh
+//! of which something would not follow from the seed: sockets and programs.
 
 mod act;
 mod authority;
@@ -10,8 +12,12 @@ mod closures;
 mod explicit;
 mod explore;
 mod file;
+mod folders;
+mod http;
 mod jobs;
+mod listeners;
 mod operator;
+mod peer;
 mod run;
 mod shrink;
 mod written;
@@ -50,12 +56,14 @@ pub enum TrialError {
     /// The test file or the topology is not right.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A service is granted or keeps what would not follow from a seed.
-    #[error("service {service} has {what}, which no seeded host has yet")]
+    /// A service is granted what would not follow from a seed.
+    #[error("service {service} is granted `{grant}`, and no seeded host has {what}")]
     NotSeeded {
-        /// The service; a listener by where it listens.
+        /// The service.
         service: String,
-        /// What it has.
+        /// The key of the grant, such as `sockets`.
+        grant: &'static str,
+        /// What that would be.
         what: &'static str,
     },
     /// The mesh does not start, without a fault of the test.
@@ -64,6 +72,24 @@ pub enum TrialError {
     /// There is no folder for what its services keep.
     #[error("cannot make a folder for what services keep")]
     Folder(#[source] io::Error),
+    /// A folder that services are granted is too large to be copied for each run.
+    #[error("the granted folder {} has {what}: each run has a copy of it", .folder.display())]
+    TooLarge {
+        /// The folder.
+        folder: PathBuf,
+        /// What it has too much of.
+        what: String,
+    },
+    /// A folder that services are granted cannot be copied.
+    #[error("the granted folder {} cannot be copied for a run: {}", .folder.display(), .at.display())]
+    Copy {
+        /// The folder.
+        folder: PathBuf,
+        /// What of it.
+        at: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// There is no thread to run it on.
     #[error("cannot start the thread of a run")]
     Thread(#[source] io::Error),
@@ -76,6 +102,8 @@ impl Coded for TrialError {
             Self::NotSeeded { .. } => "not-seeded",
             Self::Runtime(error) => error.code(),
             Self::Folder(_) => "no-folder",
+            Self::TooLarge { .. } => "folder-too-large",
+            Self::Copy { .. } => "folder-not-copied",
             Self::Thread(_) => "no-thread",
         }
     }
@@ -84,10 +112,15 @@ impl Coded for TrialError {
         match self {
             Self::Config(error) => error.hint(),
             Self::NotSeeded { .. } => {
-                Some("write a topology for tests that does without, and name it as `topology` in the test file".into())
+                let what = "write a topology for tests without that grant, and name it as `topology` in the test file; whom a service asks by HTTP a [[peer]] can be";
+                Some(what.into())
             }
             Self::Runtime(error) => error.hint(),
             Self::Folder(_) => Some("is the folder for temporary files full, or not to be written?".into()),
+            Self::TooLarge { .. } => {
+                Some("grant a smaller one, in a topology for tests that the test file names as `topology`".into())
+            }
+            Self::Copy { .. } => Some("may it be read, and is it a file, a folder or a link?".into()),
             Self::Thread(_) => None,
         }
     }
@@ -227,8 +260,9 @@ impl Trial {
         Self::of(Plan::read(file)?)
     }
 
-    fn of(plan: Plan) -> Result<Self, TrialError> {
+    fn of(mut plan: Plan) -> Result<Self, TrialError> {
         let topology = Topology::read(&plan.topology)?;
+        listeners::find(&mut plan, &topology)?;
         let brought_in = plan.acts.iter().filter_map(act::Act::topology);
         if let Some(fault) = plan.faults.iter().find(|fault| fault.kind.is_of_the_disk())
             && !run::is_durable(&topology)
@@ -246,7 +280,7 @@ impl Trial {
         }
         let unseeded = [&topology].into_iter().chain(brought_in).find_map(run::unseeded);
         match unseeded {
-            Some((service, what)) => Err(TrialError::NotSeeded { service, what }),
+            Some(error) => Err(error),
             None => Ok(Self { plan, topology }),
         }
     }

@@ -1,6 +1,5 @@
 //! One run of a trial: the workloads, all at a time; a while in which nothing is asked; and the judgement.
 
-use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::pin::pin;
@@ -9,16 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
-use super::act;
+use super::act::{self, Act};
 use super::authority::{Authority, Looks};
 use super::file::{Check, Message, Plan, Said, Wanted, Workload};
+use super::folders::{Copies, folder};
+use super::http;
 use super::operator::Operator;
 use super::{TrialError, Tried};
 use crate::apply::RuntimeError;
+use crate::client::Peer;
 use crate::deploy::Progress;
 use crate::error::{CallError, SendError};
 use crate::hint::Coded;
@@ -63,20 +64,17 @@ impl Layer for Full {
     }
 }
 
-/// The first part of a mesh that would not follow from a seed: where it is, and what.
-pub(super) fn unseeded(topology: &Topology) -> Option<(String, &'static str)> {
-    if let Some(listener) = topology.declared_listeners().into_iter().next() {
-        return Some((listener.listen, "a listener"));
-    }
+/// Why a mesh would not follow from a seed: the first grant that is of the machine's.
+pub(super) fn unseeded(topology: &Topology) -> Option<TrialError> {
     topology.services().find_map(|node| {
         let grants = &node.grants;
         let has = [
-            (!grants.files.is_empty(), "files"),
-            (!grants.sockets.is_empty() || !grants.bind.is_empty(), "sockets"),
-            (!grants.http.is_empty(), "HTTP requests"),
-            (!grants.processes.is_empty(), "programs"),
+            (!grants.sockets.is_empty(), "sockets", "sockets"),
+            (!grants.bind.is_empty(), "bind", "sockets"),
+            (!grants.processes.is_empty(), "processes", "programs of the machine"),
         ];
-        has.into_iter().find(|(has, _)| *has).map(|(_, what)| (node.address.to_string(), what))
+        let (_, grant, what) = has.into_iter().find(|(has, ..)| *has)?;
+        Some(TrialError::NotSeeded { service: node.address.to_string(), grant, what })
     })
 }
 
@@ -99,11 +97,18 @@ pub(super) fn run(
         .for_each(|it| seeded.hide(it));
     // What was deployed or applied is what runs after a kill.
     let goes_on = !plan.acts.is_empty();
+    // Each run has its own.
+    let copies = Copies::of([topology].into_iter().chain(plan.acts.iter().filter_map(Act::topology)))?;
+    copies.folder().into_iter().for_each(|it| seeded.hide(it));
+    let topology = &copies.brought_in(topology);
+    let acts: Vec<Act> = plan.acts.iter().map(|act| act.with_topology(|it| copies.brought_in(it))).collect();
     let authority = Arc::new(Authority::new(topology, seeded));
-    let seen = (seeded, Some(&authority));
-    let start = async || start(topology, seen, data.path(), code_cache, goes_on).await.map(Arc::new);
+    let start = async || {
+        let given = (seeded, plan.peers.clone(), Some(&authority));
+        start(topology, given, data.path(), code_cache, goes_on).await.map(Arc::new)
+    };
     // First, so that they come when they came where all that is said has its moment written.
-    let operator = Operator::drawn(&plan.acts, seeded, &authority);
+    let operator = Operator::drawn(&acts, seeded, &authority);
     let messages = drawn(plan, seeded);
     let (counts, mut from, mut is_first) = (Arc::new(Counts::default()), Duration::ZERO, true);
     loop {
@@ -143,6 +148,7 @@ pub(super) fn run(
                 account(&runtime, seeded);
                 rest(&runtime, seeded).await;
                 runtime.shutdown().await;
+                copies.note(seeded);
                 Ok::<_, TrialError>(true)
             };
             // Dropped after it is known that it is dead.
@@ -213,12 +219,12 @@ struct Counts {
 /// Starts a mesh in a seeded host: as what is written, or as what was last.
 pub(super) async fn start(
     topology: &Topology,
-    (seeded, authority): (&Seeded, Option<&Arc<Authority>>),
+    (seeded, peers, authority): (&Seeded, Vec<Peer>, Option<&Arc<Authority>>),
     data: &Path,
     code_cache: Option<&Path>,
     goes_on: bool,
 ) -> Result<Runtime, RuntimeError> {
-    let mut builder = Runtime::builder().seeded(seeded).layer(Full(seeded.clone()));
+    let mut builder = Runtime::builder().seeded(seeded).peers(seeded, peers).layer(Full(seeded.clone()));
     if let Some(authority) = authority {
         builder = builder.layer(Looks(Arc::clone(authority)));
     }
@@ -249,12 +255,6 @@ fn in_order(topology: &Topology, seeded: &Seeded) {
 
 pub(super) fn is_durable(topology: &Topology) -> bool {
     topology.services().any(|node| node.keeping == Keeping::Durable)
-}
-
-/// A folder for what services keep, where it costs no disk if the machine has that.
-pub(super) fn folder() -> io::Result<TempDir> {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir()) } else { tempfile::tempdir() }
 }
 
 /// A message that is said, when, and for how long its answer is waited for.
@@ -310,7 +310,8 @@ async fn ask(
             let Message { service, said, .. } = &message;
             let told = answer.as_deref().unwrap_or_else(|error| error);
             seeded.note(format_args!("client {service} {:?}: {told:?}", said.text()));
-            counts.answered.fetch_add(answer.is_ok().into(), Ordering::Relaxed);
+            let is_well = answer.as_ref().is_ok_and(|answer| !is_failure(&message.said, answer));
+            counts.answered.fetch_add(is_well.into(), Ordering::Relaxed);
         });
     }
     let all = async { while under_way.join_next().await.is_some() {} };
@@ -363,11 +364,17 @@ async fn say(message: &Message, runtime: &Runtime, patience: Duration) -> Result
             let text = |body: Bytes| String::from_utf8_lossy(&body).into_owned();
             answer.map(|body| body.map(text).unwrap_or_default()).map_err(|error| error.to_string())
         }
+        Said::Http(request) => http::ask(runtime, service, request, patience).await,
         Said::Send(body) => {
             let sent = runtime.send(to, body.clone()).await;
             sent.map(|()| String::new()).map_err(|error| error.to_string())
         }
     }
+}
+
+/// Whether an answer says that there is none: what a listener has for its services.
+fn is_failure(said: &Said, answer: &str) -> bool {
+    matches!(said, Said::Http(_)) && http::status(answer).is_some_and(|status| status >= 500)
 }
 
 /// Whether a check of the user's holds; what is wrong otherwise.
@@ -381,6 +388,8 @@ async fn hold(check: &Check, runtime: &Runtime, seeded: &Seeded) -> Result<(), S
     let found = answer(&check.asked).await?;
     match &check.wanted {
         Wanted::Answer(wanted) if *wanted == found => Ok(()),
+        Wanted::Status(wanted) if http::status(&found) == Some(*wanted) => Ok(()),
+        Wanted::Status(wanted) => Err(format!("check: {} is {found}, and {wanted} was wanted", asked(&check.asked))),
         Wanted::Answer(wanted) => Err(format!("check: {} is {found}, and {wanted} was wanted", asked(&check.asked))),
         Wanted::SameAs(other) => {
             let theirs = answer(other).await?;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
+use crate::blocking::on_entered;
 use crate::quota::Quota;
 
 /// How much is written at a time, as in wasmtime's own stream.
@@ -80,8 +81,7 @@ impl OutputStream for BoundedWriter {
         }
         let (file, quota, position) = (Arc::clone(&self.file), self.quota.clone(), self.position);
         let length = bytes.len() as u64;
-        self.state =
-            State::Writing(tokio::task::spawn_blocking(move || write(&file, &quota, position, &bytes)), length);
+        self.state = State::Writing(on_entered(move || write(&file, &quota, position, &bytes)), length);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Filesize,
@@ -20,10 +21,12 @@ use super::bounded_writer::{BoundedWriter, Position};
 use super::file_streams::{Reader, Writer};
 use super::listings::Listed;
 use super::opening::{Asked, First, Found, Plan};
+use crate::blocking::on_entered;
 use crate::engine::guest::Guest;
 use crate::file_threads::FileThreads;
 use crate::limits::NODE_BYTES;
 use crate::quota::Quota;
+use crate::seeded::Seeded;
 
 const FULL: ErrorCode = ErrorCode::InsufficientMemory;
 
@@ -138,6 +141,15 @@ impl HostDescriptor for Guest {
         };
         let stream = on_threads!(self.read_directory(folder))?;
         self.listings.open(stream.rep(), listed);
+        if self.turn.identity.mesh.seeded.is_some() {
+            let mut entries = Vec::new();
+            let again = || Resource::new_borrow(stream.rep());
+            while let Some(entry) = self.filesystem().read_directory_entry(again()).await? {
+                entries.push(entry);
+            }
+            entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            self.listings.sorted(stream.rep(), entries);
+        }
         Ok(stream)
     }
 
@@ -238,11 +250,11 @@ impl HostDescriptor for Guest {
     }
 
     async fn stat(&mut self, of: Resource<Descriptor>) -> FsResult<DescriptorStat> {
-        on_threads!(self.stat(of))
+        on_threads!(self.stat(of)).map(|stat| self.told(stat))
     }
 
     async fn stat_at(&mut self, at: Resource<Descriptor>, flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
-        on_threads!(self.stat_at(at, flags, path))
+        on_threads!(self.stat_at(at, flags, path)).map(|stat| self.told(stat))
     }
 
     async fn set_times_at(
@@ -305,7 +317,7 @@ impl HostDescriptor for Guest {
     }
 
     async fn metadata_hash(&mut self, of: Resource<Descriptor>) -> FsResult<MetadataHashValue> {
-        on_threads!(self.metadata_hash(of))
+        on_threads!(self.metadata_hash(of)).map(|hash| self.told_hash(hash))
     }
 
     async fn metadata_hash_at(
@@ -314,7 +326,7 @@ impl HostDescriptor for Guest {
         flags: PathFlags,
         path: String,
     ) -> FsResult<MetadataHashValue> {
-        on_threads!(self.metadata_hash_at(at, flags, path))
+        on_threads!(self.metadata_hash_at(at, flags, path)).map(|hash| self.told_hash(hash))
     }
 
     fn drop(&mut self, of: Resource<Descriptor>) -> wasmtime::Result<()> {
@@ -329,6 +341,9 @@ impl HostDirectoryEntryStream for Guest {
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
+        if let Some(sorted) = self.listings.next(stream.rep()) {
+            return Ok(sorted);
+        }
         // They were all read when the folder was opened.
         self.filesystem().read_directory_entry(stream).await
     }
@@ -355,7 +370,7 @@ impl Guest {
             entries.flatten().all(|entry| listed.take(entry.file_name().len())).then_some(listed)
         };
         // Its thread cannot be cancelled when it has begun, and does not panic.
-        let counted = self.file_threads().run(async { tokio::task::spawn_blocking(count).await }).await;
+        let counted = self.file_threads().run(async { on_entered(count).await }).await;
         Ok(counted.unwrap_or_default())
     }
 
@@ -370,6 +385,29 @@ impl Guest {
         }
         Writer::put_around(self.table.get_mut(&stream)?, threads);
         Ok(stream)
+    }
+
+    /// What a guest is told of a file: in a seeded host nothing that is the machine's.
+    fn told(&self, stat: DescriptorStat) -> DescriptorStat {
+        let Some(at) = self.turn.identity.mesh.seeded.as_ref().map(Seeded::file_time) else { return stat };
+        let time = Some(Datetime { seconds: at.as_secs(), nanoseconds: at.subsec_nanos() });
+        let is_folder = stat.type_ == DescriptorType::Directory;
+        DescriptorStat {
+            // What a folder takes for its entries is up to the file system.
+            size: if is_folder { 0 } else { stat.size },
+            link_count: if is_folder { 1 } else { stat.link_count },
+            data_access_timestamp: time,
+            data_modification_timestamp: time,
+            status_change_timestamp: time,
+            ..stat
+        }
+    }
+
+    fn told_hash(&self, hash: MetadataHashValue) -> MetadataHashValue {
+        match &self.turn.identity.mesh.seeded {
+            Some(seeded) => MetadataHashValue { lower: seeded.file_number((hash.lower, hash.upper)), upper: 0 },
+            None => hash,
+        }
     }
 
     pub(in crate::engine) fn quota(&mut self, of: &Resource<Descriptor>) -> Option<Quota> {

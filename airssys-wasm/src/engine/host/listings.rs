@@ -1,7 +1,11 @@
 //! The listings of folders that an instance has open, and what they take.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::vec;
+
+use wasmtime_wasi::p2::bindings::filesystem::types::DirectoryEntry;
 
 use crate::limits::{ENTRY_BYTES, LISTING_BYTES};
 
@@ -11,6 +15,8 @@ pub(in crate::engine) struct Listings {
     bytes: Arc<AtomicUsize>,
     /// Those that are resources, by their numbers in the table.
     open: Vec<(u32, Listed)>,
+    /// What is left of those that are told in order: in a seeded host, all.
+    sorted: HashMap<u32, vec::IntoIter<DirectoryEntry>>,
 }
 
 /// What one of them takes, until it is dropped.
@@ -30,8 +36,19 @@ impl Listings {
         self.open.push((listing, listed));
     }
 
+    /// Has one told as these.
+    pub(super) fn sorted(&mut self, listing: u32, entries: Vec<DirectoryEntry>) {
+        self.sorted.insert(listing, entries.into_iter());
+    }
+
+    /// The next of one that is told in order, or its end.
+    pub(super) fn next(&mut self, listing: u32) -> Option<Option<DirectoryEntry>> {
+        self.sorted.get_mut(&listing).map(Iterator::next)
+    }
+
     pub(super) fn close(&mut self, listing: u32) {
         self.open.retain(|(open, _)| *open != listing);
+        self.sorted.remove(&listing);
     }
 }
 

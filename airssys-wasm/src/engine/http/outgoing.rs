@@ -144,6 +144,10 @@ async fn send(
                     format!("{error}: grant the host by its name alone, or by its address, to reach what is near");
                 identity.http_denied(&target.to_string(), missing);
             }
+            if let (ClientError::NoPeer, Some(seeded)) = (&error, &identity.mesh.seeded) {
+                let service = identity.address().service();
+                seeded.breaks(format!("{service} asks for {target}, and no [[peer]] of the test file answers that"));
+            }
             tracing::debug!(target: "airssys", service = %identity.address(), request = %target, %error, "no response");
             Err(in_words_of_wasi(&error))
         }
@@ -163,7 +167,7 @@ fn waits(asked: RequestOptions, most: Duration) -> Waits {
 fn in_words_of_wasi(error: &ClientError) -> Error {
     use std::io::ErrorKind;
     match error {
-        ClientError::Lookup(_) | ClientError::NoAddress | ClientError::NoServerName => {
+        ClientError::Lookup(_) | ClientError::NoAddress | ClientError::NoServerName | ClientError::NoPeer => {
             Error::DnsError { rcode: None, info_code: None }
         }
         ClientError::TooNear { .. } => Error::DestinationIpProhibited,

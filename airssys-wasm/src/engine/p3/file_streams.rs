@@ -15,6 +15,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Destination, Source, StreamConsumer, StreamProducer, StreamResult, VecBuffer};
 use wasmtime_wasi::p3::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode};
 
+use crate::blocking::is_in_place;
 use crate::engine::host::bounded_writer::{CAPACITY, Position, write};
 use crate::engine::host::file_passing::{Entering, end, enter};
 use crate::engine::host::listings::Listed;
@@ -354,6 +355,9 @@ fn passing_list(entering: Entering, threads: Arc<FileThreads>, folder: Arc<File>
 fn list(folder: &File, mut listed: Listed) -> Listing {
     let mut entries = Vec::new();
     let how = read_dir(folder, &mut entries, &mut listed);
+    if is_in_place() {
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    }
     // One that is too large is not listed at all, as in WASI 0.2.
     if matches!(how, Err(ErrorCode::InsufficientMemory)) {
         entries.clear();

@@ -12,6 +12,7 @@ use wasmtime::component::{Access, Accessor, FutureReader, HasSelf, Resource, Str
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as SecondPreopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor as SecondDescriptor;
+use wasmtime_wasi::p3::bindings::clocks::system_clock::Instant;
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
 use wasmtime_wasi::p3::bindings::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, Filesize, Host, HostDescriptor,
@@ -29,6 +30,7 @@ use crate::file_threads::FileThreads;
 use crate::limits::NODE_BYTES;
 use crate::operation::Operation;
 use crate::quota::Quota;
+use crate::seeded::Seeded;
 use crate::turn::passing::Question;
 
 type Tasks = Accessor<Guest, HasSelf<Guest>>;
@@ -260,7 +262,7 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
     }
 
     async fn stat(tasks: &Tasks, of: Resource<Descriptor>) -> FilesystemResult<DescriptorStat> {
-        on_threads!(tasks.stat(of))
+        on_threads!(tasks.stat(of)).map(|stat| told(tasks, stat))
     }
 
     async fn stat_at(
@@ -269,7 +271,7 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
         flags: PathFlags,
         path: String,
     ) -> FilesystemResult<DescriptorStat> {
-        on_threads!(tasks.stat_at(at, flags, path))
+        on_threads!(tasks.stat_at(at, flags, path)).map(|stat| told(tasks, stat))
     }
 
     async fn set_times_at(
@@ -304,7 +306,7 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
     }
 
     async fn metadata_hash(tasks: &Tasks, of: Resource<Descriptor>) -> FilesystemResult<MetadataHashValue> {
-        on_threads!(tasks.metadata_hash(of))
+        on_threads!(tasks.metadata_hash(of)).map(|hash| told_hash(tasks, hash))
     }
 
     async fn metadata_hash_at(
@@ -313,7 +315,7 @@ impl HostDescriptorWithStore<Guest> for HasSelf<Guest> {
         flags: PathFlags,
         path: String,
     ) -> FilesystemResult<MetadataHashValue> {
-        on_threads!(tasks.metadata_hash_at(at, flags, path))
+        on_threads!(tasks.metadata_hash_at(at, flags, path)).map(|hash| told_hash(tasks, hash))
     }
 }
 
@@ -366,6 +368,30 @@ pub(super) async fn renamed(
         return Err(ErrorCode::NotPermitted.into());
     }
     Own::rename_at(tasks, at, path, to, to_path).await
+}
+
+/// As `Guest::told` of 0.2.
+fn told(tasks: &Tasks, stat: DescriptorStat) -> DescriptorStat {
+    let at = tasks.with(|mut store| store.get().turn.identity.mesh.seeded.as_ref().map(Seeded::file_time));
+    let Some(at) = at else { return stat };
+    let time = Some(Instant { seconds: at.as_secs().cast_signed(), nanoseconds: at.subsec_nanos() });
+    let is_folder = matches!(stat.type_, DescriptorType::Directory);
+    DescriptorStat {
+        size: if is_folder { 0 } else { stat.size },
+        link_count: if is_folder { 1 } else { stat.link_count },
+        data_access_timestamp: time,
+        data_modification_timestamp: time,
+        status_change_timestamp: time,
+        ..stat
+    }
+}
+
+fn told_hash(tasks: &Tasks, hash: MetadataHashValue) -> MetadataHashValue {
+    let number = tasks.with(|mut store| {
+        let seeded = store.get().turn.identity.mesh.seeded.as_ref();
+        seeded.map(|seeded| seeded.file_number((hash.lower, hash.upper)))
+    });
+    number.map_or(hash, |lower| MetadataHashValue { lower, upper: 0 })
 }
 
 fn threads(tasks: &Tasks) -> Arc<FileThreads> {

@@ -8,6 +8,7 @@ use airssys_sdk::prelude::*;
 use serde::Deserialize;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags, PathFlags};
+use wasip2::io::streams::StreamError;
 
 /// What it is told. The paths begin with those of granted folders.
 #[derive(Deserialize)]
@@ -28,7 +29,13 @@ enum Told {
     Unlink(String),
     RemoveFolder(String),
     List(String),
+    /// The same, in the order in which it is told.
+    InOrder(String),
     Stat(String),
+    /// To tell its length, when it was written to in seconds, how many names it has, and its number.
+    Facts(String),
+    /// To read it by a stream, each piece when it is there.
+    Pour(String),
     Readlink(String),
     Link(String, String),
     /// What it says, and where.
@@ -174,6 +181,34 @@ impl Scribe {
                 }
                 names.sort();
                 Ok(names.join(" "))
+            }
+            Told::InOrder(path) => {
+                let entries = open(&path, "rd")?.read_directory()?;
+                let mut names = Vec::new();
+                while let Some(entry) = entries.read_directory_entry()? {
+                    names.push(entry.name);
+                }
+                Ok(names.join(" "))
+            }
+            Told::Facts(path) => {
+                let (folder, rest) = place(&path)?;
+                let found = folder.stat_at(PathFlags::empty(), &rest)?;
+                let hash = folder.metadata_hash_at(PathFlags::empty(), &rest)?;
+                let seconds = found.data_modification_timestamp.map_or(0, |time| time.seconds);
+                Ok(format!("{} {seconds} {} {}.{}", found.size, found.link_count, hash.lower, hash.upper))
+            }
+            Told::Pour(path) => {
+                let stream = open(&path, "r")?.read_via_stream(0)?;
+                let mut bytes = Vec::new();
+                loop {
+                    stream.subscribe().block();
+                    match stream.read(1 << 12) {
+                        Ok(piece) => bytes.extend(piece),
+                        Err(StreamError::Closed) => break,
+                        Err(StreamError::LastOperationFailed(_)) => return Err(ErrorCode::Io),
+                    }
+                }
+                Ok(format!("{} bytes", bytes.len()))
             }
             Told::Stat(path) => {
                 place(&path).and_then(|(folder, rest)| folder.stat_at(PathFlags::empty(), &rest)).and(ok)
