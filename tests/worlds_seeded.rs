@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
-use airssys_tests::code_cache;
 use airssys_tests::command::Desk;
-use airssys_wasm::trial::{Trial, Tried};
+use airssys_tests::{PATIENCE, code_cache};
+use airssys_wasm::Runtime;
+use airssys_wasm::seeded::Seeded;
+use airssys_wasm::topology::Topology;
+use airssys_wasm::trial::{self, Terms, Trial, Tried};
 use serde_json::{Value, json};
 
 /// A folder with a topology and its test file, run in this process.
@@ -413,4 +416,24 @@ fn what_is_wrong_with_a_request_is_told() {
     let bare = scribe("");
     bare.write("airssys.test.toml", "[[workload]]\nhttp = { path = \"/\" }\n");
     let _told = bare.run(&["test"]).refused(2, "AT101", &["no [[http]]"]);
+}
+
+#[test]
+fn a_run_that_is_written_in_rust_has_copies_of_folders_and_no_peers() {
+    let read = |desk: &Desk| Topology::read(&desk.path().join("airssys.toml")).unwrap();
+    let terms = Terms { code_cache: Some(code_cache()), ..Terms::default() };
+    let desk = scribe("");
+    let before = lies(&desk);
+    let told = json!([{"write": ["/a/new", "wc"]}, {"unlink": "/a/a"}, {"in-order": "/a"}]).to_string();
+    let work = async |mesh: &Runtime| {
+        let answer = mesh.call("scribe", told.clone(), PATIENCE).await.unwrap().unwrap();
+        let came: Value = serde_json::from_slice(&answer).unwrap();
+        assert_eq!(came, json!(["ok", "ok", "b c d e long new"]));
+    };
+    trial::run(&read(&desk), &Seeded::new(7), &terms, work, async |_| ()).unwrap();
+    assert_eq!(lies(&desk), before);
+    let asks = fetcher(&["GET https://api.example/**"]);
+    let refused = trial::run(&read(&asks), &Seeded::new(7), &terms, async |_| (), async |_| ());
+    let told = refused.unwrap_err().to_string();
+    assert!(told.contains("service fetcher is granted `http`") && told.contains("test file"), "{told}");
 }

@@ -491,7 +491,6 @@ impl Seeded {
     }
 
     /// The time that a guest is told of each file: when it was written to is the machine's to know.
-    #[allow(clippy::unused_self, reason = "there is none where no host is seeded")]
     pub(crate) fn file_time(&self) -> Duration {
         BEGIN
     }

@@ -83,6 +83,10 @@ pub fn run(
     if let Some(error) = unseeded(topology) {
         return Err(error);
     }
+    if let Some(node) = topology.services().find(|node| !node.grants.http.is_empty()) {
+        let (service, what) = (node.address.to_string(), "anybody who would answer, but by a test file");
+        return Err(TrialError::NotSeeded { service, grant: "http", what });
+    }
     let data = folder().map_err(TrialError::Folder)?;
     let seeded = &seeded.clone().with_disk();
     let copies = Copies::of([topology])?;

@@ -290,7 +290,7 @@ fn workload(source: &Source, written: &Spanned<WrittenWorkload>) -> Result<Workl
         (None, None, None, Some(http)) => Said::Http(http::request(source, http)?),
         _ => {
             let what = "a [[workload]] has one of `call`, `ask`, `send` and `http`";
-            let hint = "`call = 'add(2, 3)'` calls a function, `http = { path = \"/\" }` is a request to a listener, the others say bytes";
+            let hint = "`call = 'add(2, 3)'` calls a function, `http` asks a listener, the others say bytes";
             return Err(source.error(&span, what, hint));
         }
     };

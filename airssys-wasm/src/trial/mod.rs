@@ -111,10 +111,9 @@ impl Coded for TrialError {
     fn hint(&self) -> Option<Hint> {
         match self {
             Self::Config(error) => error.hint(),
-            Self::NotSeeded { .. } => {
-                let what = "write a topology for tests without that grant, and name it as `topology` in the test file; whom a service asks by HTTP a [[peer]] can be";
-                Some(what.into())
-            }
+            Self::NotSeeded { .. } => Some(
+                "name a topology without that grant as `topology` in the test file; HTTP goes to a [[peer]]".into(),
+            ),
             Self::Runtime(error) => error.hint(),
             Self::Folder(_) => Some("is the folder for temporary files full, or not to be written?".into()),
             Self::TooLarge { .. } => {
