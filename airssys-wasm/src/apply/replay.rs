@@ -327,7 +327,7 @@ pub(super) fn alone(engines: &Arc<Engines>, node: &ServiceNode, template: &Arc<T
     let pulse = Arc::clone(engines.pulse());
     let mesh = Arc::new(Mesh::new(MeshSettings::default(), stack, events, pulse, client, None));
     let node = ServiceNode { multiplicity: Multiplicity::One, recorder: None, ..node.clone() };
-    let placed = service_spec(&node, template, None).build(&mesh, engines);
+    let placed = service_spec(&node, template, None, false).build(&mesh, engines);
     placed.actors.first().map(|post| post.live.serving())
 }
 
