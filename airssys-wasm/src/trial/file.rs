@@ -7,9 +7,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::act::{self, Act};
+use super::invariant::{self, Invariant};
+use super::judges::{self, Judge};
 use super::written::{folder_of, time};
 use crate::config_file::{ConfigError, Source};
 use crate::seeded::{Fault, Pause, Wait};
+use crate::topology::Topology;
 
 /// How long a mesh is left alone after the last message, before it is judged.
 pub(super) const SETTLE: Duration = Duration::from_secs(60);
@@ -36,6 +39,10 @@ struct Written {
     act: Vec<Spanned<act::Written>>,
     #[serde(default)]
     check: Vec<Spanned<WrittenCheck>>,
+    #[serde(default)]
+    invariant: Vec<Spanned<invariant::Written>>,
+    #[serde(default)]
+    judge: Vec<Spanned<judges::Written>>,
     #[serde(default)]
     kill: Vec<Spanned<String>>,
     #[serde(default = "yes")]
@@ -182,6 +189,8 @@ pub(super) struct Plan {
     pub(super) faults: Vec<Fault>,
     pub(super) acts: Vec<Act>,
     pub(super) checks: Vec<Check>,
+    pub(super) invariants: Vec<Invariant>,
+    pub(super) judges: Vec<Judge>,
     /// When the host is killed and started again, from the start on, the first one first.
     pub(super) kills: Vec<Duration>,
     /// Whether turns wait as it is drawn; only as it is written otherwise.
@@ -234,8 +243,23 @@ impl Plan {
             kills,
             jitter: written.jitter,
             pauses: written.pause.iter().map(|one| pause(source, one)).collect::<Result<_, _>>()?,
+            invariants: written.invariant.iter().map(|one| Invariant::of(source, one)).collect::<Result<_, _>>()?,
+            judges: written.judge.iter().map(|one| Judge::of(source, one)).collect::<Result<_, _>>()?,
             checks: written.check.iter().map(|one| check(source, one)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Refuses an invariant about a service that none of these topologies has.
+    pub(super) fn know<'a>(&self, topologies: impl Iterator<Item = &'a Topology> + Clone) -> Result<(), ConfigError> {
+        let is_there = |name: &str| {
+            let mut all = topologies.clone().flat_map(Topology::services);
+            all.any(|service| service.address.as_str() == name)
+        };
+        let about = self.invariants.iter().flat_map(|one| one.services().map(move |service| (one, service)));
+        let Some((one, service)) = about.into_iter().find(|(_, service)| !is_there(service)) else { return Ok(()) };
+        let source = Source { path: self.file.clone(), text: self.text.clone() };
+        let what = format!("an [[invariant]] is about the service {service}, and no topology of the test has it");
+        Err(source.error(&one.span, what, "`service` is a service of the topology; a key of it stands in `key`"))
     }
 
     /// The file again, as one that runs this seed alone.

@@ -5,14 +5,18 @@
 //! one shorter. It refuses a mesh of which something would not follow from the seed: files, sockets, HTTP and programs.
 
 mod act;
+mod always;
 mod closures;
 mod explicit;
 mod explore;
 mod file;
+mod invariant;
 mod jobs;
+mod judges;
 mod operator;
 mod run;
 mod shrink;
+mod watch;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use self::always::Always;
 pub use self::closures::{Terms, run};
 pub use self::explore::{Explored, Exploring, Seeds};
 pub use self::shrink::{Bounds, Progress, Shrunk, Size};
@@ -243,6 +248,7 @@ impl Trial {
             )
             .into());
         }
+        plan.know(std::iter::once(&topology).chain(plan.acts.iter().filter_map(act::Act::topology)))?;
         let unseeded = [&topology].into_iter().chain(brought_in).find_map(run::unseeded);
         match unseeded {
             Some((service, what)) => Err(TrialError::NotSeeded { service, what }),
