@@ -130,8 +130,12 @@ fn read(block: &Block) -> Result<String, String> {
     let name = FILES.into_iter().find(|name| block.first_line().starts_with(&format!("# {name}")));
     let name = name.unwrap_or_else(|| panic!("{}: which file is it?", block.place));
     if name == "airssys.test.toml" {
-        // Tests of any mesh: what is there of it is looked at when it runs.
-        let any = "name = \"any\"\n[[supervisor]]\nname = \"later\"\n";
+        // Tests of any mesh that has the services which they name.
+        let services: BTreeSet<&str> = named(&block.text, "service").collect();
+        let service = |name| format!("[[service]]\nname = \"{name}\"\nrelease = \"any.wasm\"\n");
+        let any: String = services.into_iter().map(service).collect();
+        fs::write(folder.path().join("any.wasm"), "").unwrap();
+        let any = format!("name = \"any\"\n[[supervisor]]\nname = \"later\"\n{any}");
         fs::write(folder.path().join("airssys.toml"), any).unwrap();
     }
     let file = folder.path().join(name);
