@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::act::{self, Act};
 use super::invariant::{self, Invariant};
 use super::judges::{self, Judge};
+pub(super) use super::said::{Message, Said};
 use super::written::{folder_of, time};
 use crate::config_file::{ConfigError, Source};
 use crate::seeded::{Fault, Pause, Wait};
@@ -102,51 +103,6 @@ fn once() -> u64 {
 
 fn yes() -> bool {
     true
-}
-
-/// What is said to a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
-    /// A call of a function by its own type, in WAVE.
-    Call(String),
-    /// A message of bytes, with an answer.
-    Ask(String),
-    /// One without.
-    Send(String),
-}
-
-impl Said {
-    /// As it is said the `number`th time: `{n}` stands for that.
-    pub(super) fn numbered(&self, number: u64) -> Self {
-        let text = |text: &String| text.replace("{n}", &number.to_string());
-        match self {
-            Self::Call(call) => Self::Call(text(call)),
-            Self::Ask(body) => Self::Ask(text(body)),
-            Self::Send(body) => Self::Send(text(body)),
-        }
-    }
-
-    pub(super) fn text(&self) -> &str {
-        match self {
-            Self::Call(text) | Self::Ask(text) | Self::Send(text) => text,
-        }
-    }
-}
-
-/// To whom, and what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) service: String,
-    pub(super) key: Option<String>,
-    pub(super) said: Said,
-}
-
-impl Message {
-    /// As it is said the `number`th time.
-    pub(super) fn numbered(&self, number: u64) -> Self {
-        let key = self.key.as_ref().map(|key| key.replace("{n}", &number.to_string()));
-        Self { service: self.service.clone(), key, said: self.said.numbered(number) }
-    }
 }
 
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use toml::Spanned;
 
 use super::TrialError;
 use super::act::found;
-use super::file::{Message, Said};
+use super::said::{Message, Said};
 use super::written::{folder_of, seconds};
 use crate::config_file::{ConfigError, Source};
 use crate::runtime::Runtime;

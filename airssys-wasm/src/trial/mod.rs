@@ -15,6 +15,7 @@ mod jobs;
 mod judges;
 mod operator;
 mod run;
+mod said;
 mod shrink;
 mod watch;
 mod written;
