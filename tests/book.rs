@@ -130,8 +130,12 @@ fn read(block: &Block) -> Result<String, String> {
     let name = FILES.into_iter().find(|name| block.first_line().starts_with(&format!("# {name}")));
     let name = name.unwrap_or_else(|| panic!("{}: which file is it?", block.place));
     if name == "airssys.test.toml" {
-        // Tests of any mesh: what is there of it is looked at when it runs.
-        let any = "name = \"any\"\n[[service]]\nname = \"any\"\nrelease = \"any.wasm\"\n[[http]]\nlisten = \"127.0.0.1:8080\"\n[[http.route]]\nservice = \"any\"\n";
+        // Tests of any mesh that has the services which they name, and a listener.
+        let services: BTreeSet<&str> = named(&block.text, "service").chain(["any"]).collect();
+        let service = |name| format!("[[service]]\nname = \"{name}\"\nrelease = \"any.wasm\"\n");
+        let any: String = services.into_iter().map(service).collect();
+        let listener = "[[http]]\nlisten = \"127.0.0.1:8080\"\n[[http.route]]\nservice = \"any\"\n";
+        let any = format!("name = \"any\"\n[[supervisor]]\nname = \"later\"\n{any}{listener}");
         fs::write(folder.path().join("airssys.toml"), any).unwrap();
         fs::write(folder.path().join("any.wasm"), "").unwrap();
     }

@@ -280,6 +280,37 @@ async fn no_going_back_by_itself_discards_a_committed_turn_of_a_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_was_suspended_when_the_host_ended_is_suspended_when_it_wakes() {
+    let mesh = start(DURABLE, "healthy").await;
+    let (idle, busy) = (["a", "b", "e"], ["c", "d"]);
+    each(&mesh, &busy, 1, "one").await;
+    each(&mesh, &idle, 1, "one").await;
+    let deployment = on_probation(&mesh, release(&mesh, "two", "healthy", 1)).await;
+    each(&mesh, &busy, 2, "two").await;
+    deployment.cancel();
+    assert!(matches!(deployment.ended().await, Progress::Suspended { turns: 2, .. }));
+    let before = mesh.runtime.state("counter");
+    let folder = mesh.stop().await;
+    let mesh = Deploying::start_kept_as(&topology(DURABLE), &heir("one", "healthy", 0), folder).await;
+    for key in busy {
+        let body = json!({ "from": "a", "number": 3 }).to_string();
+        let waits = mesh.runtime.call(("counter", key), body, Duration::from_secs(1)).await.unwrap_err();
+        assert_eq!(waits.code(), "suspended", "{key}: {waits}");
+    }
+    assert!(mesh.status("counter").suspended);
+    each(&mesh, &idle, 2, "one").await;
+    each(&mesh, &["new"], 1, "one").await;
+    let after = mesh.runtime.state("counter");
+    assert_eq!((mesh.runtime.dead_letters().0, &after["c"], &after["d"]), (0, &before["c"], &before["d"]));
+    assert_eq!(deploy(&mesh, release(&mesh, "three", "healthy", 1)).await, Progress::Live);
+    // The third ones were given up meanwhile.
+    each(&mesh, &busy, 3, "three").await;
+    each(&mesh, &idle, 3, "three").await;
+    assert_eq!((kept(&mesh, "c"), kept(&mesh, "a")), (holds("doubled", 6), holds("doubled", 6)));
+    mesh.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspended_key_goes_on_with_a_release_that_reads_its_state() {
     let mesh = start(TWO, "healthy").await;
     let keys = ["a", "b", "c", "d"];

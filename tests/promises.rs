@@ -39,6 +39,7 @@ mod http;
 mod http_listener;
 mod http_out;
 mod judged;
+mod judged_runs;
 mod keyed_schema;
 mod languages;
 mod learned;

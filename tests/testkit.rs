@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::panic::AssertUnwindSafe;
 use std::process::Command as Process;
 
 use airssys_testkit::{Mesh, SECOND, sleep};
@@ -52,6 +53,27 @@ fn a_mesh_without_crashes_holds_with_each_seed() {
     let tested = probers().seeds(5).test(both, agree);
     assert_eq!((tested.runs, tested.faults), (5, 0));
     assert_eq!(tested.turns, 5 * 22);
+}
+
+#[test]
+fn what_always_holds_is_looked_at_after_each_commit() {
+    let n = |mesh: &Runtime, service| {
+        let values = mesh.state(service).remove("").and_then(|mut state| state.remove("n"));
+        values.map_or(0, |value| u64::from_le_bytes(value.as_ref().try_into().unwrap()))
+    };
+    // The goal commits first: the asker is one behind for a moment, and never ahead.
+    let behind = move |mesh: &Runtime, most: u64| match (n(mesh, "asker"), n(mesh, "goal")) {
+        (asker, goal) if asker <= goal && goal <= asker + most => Ok(()),
+        (asker, goal) => Err(format!("the asker is {asker}, and the goal is {goal}")),
+    };
+    let tested = probers().seeds(3).always(move |mesh| behind(mesh, 1)).test(both, agree);
+    assert_eq!((tested.runs, tested.turns), (3, 3 * 22));
+    let mesh = probers().seeds(1).always(move |mesh| behind(mesh, 0));
+    let told = std::panic::catch_unwind(AssertUnwindSafe(|| mesh.test(both, agree)))
+        .unwrap_err()
+        .downcast::<String>()
+        .unwrap();
+    assert!(told.contains("invariant, after message ") && told.contains("the asker is 0, and the goal is 1"), "{told}");
 }
 
 /// What the next test runs in a process of its own.

@@ -31,7 +31,8 @@ pub use crate::deploy::source::Source;
 pub use crate::deploy::ungranted::Ungranted;
 pub use crate::deploy::wires::BrokenWire;
 pub use crate::engine::{
-    Absence, EngineError, Lane, Needs, NoCall, NotAdapted, Obstacle, TemplateError, Tier, adapt, plain_engine,
+    Absence, DebugImage, EngineError, Lane, Needs, NoCall, NotAdapted, Obstacle, TemplateError, Tier, adapt,
+    plain_engine,
 };
 pub use crate::error::handle::{DeadHandle, HandleDeath};
 pub use crate::events::event::NoSuchKind;

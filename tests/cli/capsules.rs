@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use airssys_tests::command::Desk;
+use airssys_tests::command::{Desk, Ran};
 use airssys_tests::guest;
 use serde_json::{Value, json};
 
@@ -71,4 +71,43 @@ fn a_crash_is_listed_shown_and_seen_again() {
         let _damaged = other.run(arguments).refused(2, "AW102", &["a.capsule", "damaged"]);
     }
     let _nothing = other.run(&["capsules", "show", "b.capsule"]).refused(2, "AW101", &["b.capsule"]);
+}
+
+/// In a debugger.
+mod gdb {
+    use super::*;
+
+    /// A guest that has the lines of its source, and one turn over which it crashes; the name of the capsule.
+    fn crashed(desk: &Desk) -> String {
+        let mut running = Running::start(desk.command(&["run"]));
+        running.until("is up");
+        let _crashed = desk.run(&["call", "crasher", "trap"]);
+        let one = loop {
+            let listed = desk.run(&["capsules", "list", "--json"]).well().stdout;
+            if let [one] = &serde_json::from_str::<Vec<Value>>(&listed).unwrap()[..] {
+                break one["capsule"].as_str().unwrap().to_owned();
+            }
+        };
+        let _stopped = desk.run(&["stop"]).well();
+        assert_eq!(running.end().0, Some(0));
+        one
+    }
+
+    #[test]
+    fn a_crash_is_opened_in_gdb_at_the_line_of_the_guests_source() {
+        let mesh = MESH.replace("\"prober\"", "\"crasher\"").replace("\"@prober\"", &format!("{:?}", guest("crasher")));
+        let desk = Desk::with(&mesh);
+        let capsule = crashed(&desk);
+        let source = include_str!("../guests/crasher/src/lib.rs");
+        let line = 1 + source.lines().position(|line| line.contains("abort()")).unwrap();
+        let debugged = desk.run(&["replay", &capsule, "--debug"]).well();
+        assert!(debugged.stdout.contains("SIGILL"), "it stops at the trap: {debugged:#?}");
+        let own = debugged.stdout.lines().find(|line| line.contains("crasher::fall"));
+        let own = own.unwrap_or_else(|| panic!("no frame of the guest's own source: {debugged:#?}"));
+        assert!(own.contains(&format!("lib.rs:{line}")), "{own}");
+
+        let mut without = desk.command(&["replay", &capsule, "--debug"]);
+        let nowhere = without.env("PATH", desk.path()).output().unwrap();
+        let _told = Ran::from(nowhere).refused(1, "AW111", &["gdb", "apt-get install gdb"]);
+    }
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Instant;
 
-use airssys_tests::command::Desk;
+use airssys_tests::command::{Desk, Ran};
 use airssys_tests::{PATIENCE, heir, shifter};
 use serde_json::{Value, json};
 
@@ -247,6 +247,88 @@ fn going_back_over_a_schema_discards_turns_only_where_that_is_said() {
     assert!(back.stderr.contains("discards 3 committed turns"), "{}", back.stderr);
     assert_eq!(live(&desk, 2), json!("one"), "the state of before");
     stop(&desk, running);
+}
+
+/// Two services with durable state, of which one comes to be suspended; what its file says of it then.
+fn left_suspended(desk: &Desk) -> Value {
+    for (name, way, schema) in [("one", "healthy", 0), ("two", "crashes-on-4", 1), ("three", "healthy", 1)] {
+        std::fs::write(desk.path().join(format!("{name}.wasm")), heir(name, way, schema)).unwrap();
+    }
+    for (name, version) in [("two", 2), ("three", 3)] {
+        let manifest = format!("name = \"counter\"\nversion = \"{version}.0.0\"\nstate_schema = 1\n");
+        std::fs::write(desk.path().join(format!("{name}.toml")), manifest).unwrap();
+        let _published = desk.run(&["publish", &format!("{name}.wasm")]).well();
+    }
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    assert_eq!((live(desk, 1), live(desk, 2)), (json!("one"), json!("one")));
+    let request = json!({ "request": "deploy", "service": "counter", "release": "counter@2.0.0", "probation_ms": 3_600_000, "handover_ms": 30_000 });
+    let number = Raw::welcome(desk).ask(&request.to_string())["ok"]["number"].clone();
+    let mut following = Raw::welcome(desk);
+    following.say(&json!({ "request": "follow-deployment", "service": "counter", "number": number }).to_string());
+    while following.answer()["ok"]["state"] != "probation" {}
+    for number in 3..6 {
+        assert_eq!(live(desk, number), json!("two"));
+    }
+    let _crashes = refused_as_suspended(desk, 6);
+    let told = std::iter::from_fn(|| Some(following.answer()).filter(|line| line != &json!({ "ok": null })));
+    assert_eq!(told.last().unwrap()["ok"]["state"], "suspended");
+    stop(desk, running);
+    kept(desk)
+}
+
+fn kept(desk: &Desk) -> Value {
+    serde_json::from_str(&desk.run(&["state", "dump", "counter", "--json"]).well().stdout).unwrap()
+}
+
+/// What is sent to it waits, and who asks is told why.
+fn refused_as_suspended(desk: &Desk, number: u64) -> Ran {
+    let message = json!({ "from": "a", "number": number }).to_string();
+    desk.run(&["call", "counter", &message, "--timeout", "1s"]).refused(1, "AH201", &["suspended"])
+}
+
+#[test]
+fn what_was_suspended_when_the_host_ended_is_suspended_again_and_keeps_nobody_else_from_serving() {
+    let other = "state = \"durable\"\n[[service]]\nname = \"other\"\nrelease = \"one.wasm\"\nstate = \"durable\"\n";
+    let desk = Desk::with(&format!("{TOPOLOGY}{other}"));
+    let left = left_suspended(&desk);
+    for (start, is_killed) in [true, false].into_iter().enumerate() {
+        let mut running = Running::start(desk.command(&["run"]));
+        running.until("is up");
+        let shown = desk.run(&["ps"]).well().stdout;
+        assert!(shown.contains("counter (suspended)") && !shown.contains("other (suspended)"), "{shown}");
+        assert_eq!(live_at(&desk, "other", start as u64 + 1), json!("one"));
+        let _waits = refused_as_suspended(&desk, 6);
+        let told = desk.run(&["events", "counter", "--kind", "suspended", "--json"]).well().stdout;
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!((&told["actor"], &told["reason"]), (&json!("counter"), &json!("schema")), "{told}");
+        assert!(told["detail"].as_str().unwrap().contains("schema 1"), "{told}");
+        // What it was before is lost with the host that knew: nothing is there to discard turns for.
+        let names = ["no state from before", "host has ended"];
+        let _refused = desk.run(&["rollback", "counter", "--restore-state"]).refused(1, "AH201", &names);
+        if is_killed {
+            running.signal("KILL");
+            assert_eq!(running.end().0, None);
+        } else {
+            let _stopped = desk.run(&["stop"]).well();
+            let (exit, said) = running.end();
+            assert!(exit == Some(0) && said.contains("suspended, what is sent to it waits"), "{said}");
+        }
+        assert_eq!(kept(&desk), left, "nothing is written, and nothing lost");
+    }
+    let mut running = Running::start(desk.command(&["run"]));
+    running.until("is up");
+    let _deployed = desk.run(&["deploy", "counter", "counter@3.0.0", "--probation", "10ms"]).well();
+    assert!(!desk.run(&["ps"]).well().stdout.contains("suspended"));
+    assert_eq!(live(&desk, 6), json!("three"));
+    stop(&desk, running);
+    let counted = kept(&desk);
+    let doubled = &counted["states"][0]["values"]["doubled"]["hex"];
+    assert_eq!(doubled, "0c00000000000000", "six messages, each counted once");
+    // One that somebody names while no host runs has to read what it finds.
+    let written = desk.run(&["run", "--as-written"]);
+    assert!(written.exit != Some(0) && written.stderr.contains("schema 1"), "{written:#?}");
+    assert_eq!(kept(&desk), counted);
 }
 
 #[test]

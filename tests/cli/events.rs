@@ -193,6 +193,14 @@ fn one_of_each() -> Vec<(Option<&'static str>, Happening)> {
         ),
         (shop, Happening::Restarted { actor: text("shop#1"), incarnation: 2 }),
         (shop, Happening::SetAside { actor: text("shop/alice"), for_ms: 30_000 }),
+        (
+            shop,
+            Happening::Suspended {
+                actor: text("shop/alice"),
+                reason: text("schema"),
+                detail: text("its state is in schema 2, and the release keeps schema 1"),
+            },
+        ),
         (None, Happening::GaveUp { supervisor: text("mesh/back"), child: text("mesh/back/store") }),
         (shop, Happening::Swapped { actor: text("shop"), sha256: "3b7a9c41".repeat(8) }),
         (

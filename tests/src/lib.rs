@@ -223,6 +223,7 @@ pub fn with_guests(topology: &str) -> String {
         "warden",
         "prober",
         "reacher",
+        "referee",
         "scribe",
         "echo-wasi",
         "filter",

@@ -12,6 +12,11 @@ use crate::progress;
 /// How long apt-get may take, each time: 300 MB.
 const LIMIT: Duration = Duration::from_secs(1200);
 
+/// Programs that tests run beside the host, each with what it is needed for and what the names of those tests have in
+/// them.
+pub(crate) const OF_TESTS: [(Programs, &str, &str); 2] =
+    [(BROWSER, "a browser", "::browser::"), (GDB, "a debugger", "::gdb::")];
+
 /// Programs that are needed together.
 pub(crate) struct Programs {
     /// Each, and the package that has it.
@@ -21,12 +26,14 @@ pub(crate) struct Programs {
 }
 
 /// What a test clicks in, and what drives it.
-pub(crate) const BROWSER: Programs = Programs {
+const BROWSER: Programs = Programs {
     all: &[("chromium", "chromium"), ("chromedriver", "chromium-driver")],
     remedy: "install chromium and chromedriver",
 };
 /// What tests ask by HTTP with.
 pub(crate) const CURL: Programs = Programs { all: &[("curl", "curl")], remedy: "install curl" };
+/// What tests look at a crash with.
+const GDB: Programs = Programs { all: &[("gdb", "gdb")], remedy: "install gdb" };
 /// What builds guests in JavaScript; Debian 12 has an older one.
 pub(crate) const NODE: Programs = Programs {
     all: &[("node", "nodejs"), ("npm", "npm")],
@@ -53,6 +60,25 @@ impl Programs {
                 remedy: self.remedy.to_owned(),
             }),
         }
+    }
+
+    /// [`Programs::ensure`] for tests that are left out, and said so, where there is none and it cannot be installed;
+    /// where `CI` is set, nothing is left out. Whether they are there.
+    ///
+    /// # Errors
+    ///
+    /// One is not there, where `CI` is set.
+    pub(crate) fn ensure_or_leave_out(&self, what: &'static str) -> Result<bool, Error> {
+        let (reason, remedy) = match self.ensure() {
+            Ok(()) => return Ok(true),
+            Err(Error::NoToolchain { reason, remedy }) => (reason, remedy),
+            Err(other) => (other.to_string(), self.remedy.to_owned()),
+        };
+        if std::env::var_os("CI").is_some() {
+            return Err(Error::NoProgram { what, reason, remedy });
+        }
+        progress::line(&format!("tests in {what} are left out: {reason}\n  hint: {remedy}"));
+        Ok(false)
     }
 
     /// The first of them that does not run.

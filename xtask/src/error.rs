@@ -25,8 +25,8 @@ pub(crate) enum Error {
     NotBuilt { guest: String, reason: String },
     /// Nobody can listen at a port of this machine.
     Port { port: u16, source: io::Error },
-    /// There is no browser here.
-    NoBrowser { reason: String, remedy: String },
+    /// There is nothing of this kind here, such as a browser, in which tests run.
+    NoProgram { what: &'static str, reason: String, remedy: String },
     /// There is no way to build guests here.
     NoToolchain { reason: String, remedy: String },
 }
@@ -49,7 +49,7 @@ impl Error {
             Self::Port { port, .. } => {
                 &format!("end what listens there, or name another one: `cargo xtask demo --web --port {}`", next(*port))
             }
-            Self::NoToolchain { remedy, .. } | Self::NoBrowser { remedy, .. } => remedy,
+            Self::NoToolchain { remedy, .. } | Self::NoProgram { remedy, .. } => remedy,
         };
         format!("error: {self}\n  hint: {hint}")
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Error {
             Self::Differs { path, from } => write!(f, "`{path}` is not what {from} has"),
             Self::NotBuilt { guest, reason } => write!(f, "`{guest}` cannot be built: {reason}"),
             Self::Port { port, source } => write!(f, "cannot listen at port {port} of 127.0.0.1: {source}"),
-            Self::NoBrowser { reason, .. } => write!(f, "no browser can be used here: {reason}"),
+            Self::NoProgram { what, reason, .. } => write!(f, "{what} cannot be used here: {reason}"),
             Self::NoToolchain { reason, .. } => write!(f, "guests cannot be built here: {reason}"),
         }
     }

@@ -4,7 +4,6 @@
 //! links for guests in C the SDK's macro needs as well, so cargo has it anyway. One module a concern.
 
 mod bench;
-mod browser;
 mod c;
 mod clients;
 mod debian;

@@ -4,10 +4,11 @@
 
 use std::process::{Command, Stdio};
 
+use crate::debian::OF_TESTS;
 use crate::error::Error;
 use crate::language::Language;
 use crate::progress::{self, Steps};
-use crate::{browser, guests, policy, root, wit};
+use crate::{guests, policy, root, wit};
 
 /// Runs all of it; the first failure ends it.
 pub(crate) fn run() -> Result<(), Error> {
@@ -17,8 +18,10 @@ pub(crate) fn run() -> Result<(), Error> {
     cargo(&steps.next("formatting"), &["fmt", "--all", "--check"])?;
     progress::line(&steps.next("guests"));
     let mut left_out: Vec<LeftOut> = guests::build("dev")?.into_iter().map(LeftOut::for_want_of).collect();
-    if !browser::ensure()? {
-        left_out.push(LeftOut { tests: browser::TESTS.to_owned(), why: "there is no browser here".to_owned() });
+    for (programs, what, tests) in &OF_TESTS {
+        if !programs.ensure_or_leave_out(what)? {
+            left_out.push(LeftOut { tests: (*tests).to_owned(), why: format!("there is not {what} here") });
+        }
     }
     let folder = root();
     let guests = ["tests/guests", "examples/faults", "examples/shop", "examples/mesh", "examples/web", policy::FOLDER];

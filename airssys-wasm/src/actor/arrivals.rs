@@ -33,14 +33,16 @@ pub(super) struct Arrivals<W, P, S> {
     phase: Phase<W>,
     /// The schema of the release before that one.
     schema_before: Option<u32>,
+    /// Whether the release is the one that served when the host ended: what is stored of those who come is what it left.
+    is_left: bool,
     /// Those who sleep and whose state was brought over to another schema, or is to be put back: no more than there are
     /// keys.
     asleep: HashMap<Box<str>, (P, Past<S>)>,
 }
 
 impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
-    pub(super) fn new(release: W) -> Self {
-        Self { release, phase: Phase::Settled, schema_before: None, asleep: HashMap::new() }
+    pub(super) fn new(release: W, is_left: bool) -> Self {
+        Self { release, phase: Phase::Settled, schema_before: None, is_left, asleep: HashMap::new() }
     }
 
     /// The release that is there.
@@ -114,12 +116,12 @@ impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
             Phase::Settled => false,
             Phase::Trial { next, .. } => {
                 let before = std::mem::replace(&mut self.release, next);
-                self.schema_before = Some(before.schema());
+                (self.schema_before, self.is_left) = (Some(before.schema()), false);
                 self.change_asleep(Past::adopt);
                 true
             }
             Phase::Restoring(before) => {
-                (self.release, self.schema_before) = (before, None);
+                (self.release, self.schema_before, self.is_left) = (before, None, false);
                 self.change_asleep(Past::are_discarded);
                 false
             }
@@ -135,7 +137,9 @@ impl<W: Begun, P: Clone, S: Kept> Arrivals<W, P, S> {
 
     /// One comes. What it begins with, and what is known of its place.
     pub(super) fn begins(&mut self, address: &str) -> (W, Past<S>) {
-        let mut past = self.asleep.remove(address).map(|(_, past)| past).unwrap_or_default();
+        let is_left = self.is_left && !matches!(self.phase, Phase::Restoring(_));
+        let known = self.asleep.remove(address).map(|(_, past)| past);
+        let mut past = known.unwrap_or_else(|| Past::at_start(is_left));
         let (with, trial) = match &mut self.phase {
             Phase::Trial { next, share } => match share.admits(address) {
                 true => (next.clone(), Some(self.release.schema())),

@@ -141,7 +141,7 @@ pub(super) fn supervisor(
         mesh: Arc::clone(mesh),
         engines: Arc::clone(engines),
         service: Arc::clone(service),
-        roster: Roster::new(&spec.template, &spec.terms, mesh, service),
+        roster: Roster::new(spec, mesh, service),
         standing: supervisor.standing(),
         supervisor,
         rules: heard,

@@ -22,6 +22,7 @@ use super::{ComponentActor, Control, exit_reason};
 use crate::engine::{Instance, Ran};
 use crate::error::{Crash, Fault, Stage};
 use crate::events::{Happening, text};
+use crate::hint::Coded;
 use crate::middleware::Metrics;
 use crate::state::{NO_MESSAGE, Saved};
 use crate::turn::Identity;
@@ -37,8 +38,8 @@ impl ComponentActor {
         }
         self.identity.me.store(Some(Arc::new(me)));
         if !self.live.begins() {
-            if let Some(damage) = self.live.damage() {
-                tracing::error!(target: "airssys::state", service = %self.identity.address(), "suspended, what is sent to it waits: {damage}");
+            if let Some(why) = self.live.damage().or_else(|| self.live.unreadable().map(|(crash, _)| crash)) {
+                self.tell_suspended(&why);
             }
             self.wait();
             return Ok(());
@@ -97,8 +98,9 @@ impl ComponentActor {
             },
             Err(crash) if Box::pin(self.is_sick()).await => Err(crash),
             Err(crash) if self.live.roll_back(&crash) => Box::pin(self.go_back()).await,
-            // It was put in where nobody was, and did not see the turns that were committed there since.
-            Err(crash @ Crash::Schema { .. }) if self.live.is_unread() => {
+            // It was put in where nobody was, and did not see the turns that were committed there since; or it served
+            // when the host ended, and this is what it, or another one that did not stay, has left there.
+            Err(crash @ Crash::Schema { .. }) if self.live.is_unread() || self.live.is_left() => {
                 self.cannot_read(serving, crash, Before::default()).await
             }
             Err(crash) => Err(crash),
@@ -179,14 +181,25 @@ impl ComponentActor {
     async fn cannot_read(&mut self, by: Arc<Serving>, crash: Crash, saved: Before) -> Result<(), Crash> {
         self.instance = None;
         let reads = !saved.is_empty() && reads(&self.engines, &by, slice::from_ref(&saved)).await.is_ok();
-        let saved = if reads { saved } else { unread(&by) };
+        // What the states were when the last host ran nobody knows any more: there is nothing to put them back to.
+        let is_lost = self.live.is_left();
+        let saved = if reads || is_lost { saved } else { unread(&by) };
         if !self.live.happens(Event::CannotRead { by, crash: crash.clone(), saved }) {
             // Another release was put in meanwhile, and starts next.
             return Err(crash);
         }
-        tracing::error!(target: "airssys::deploy", service = %self.identity.address(), crash = %crash, "suspended");
+        self.tell_suspended(&crash);
         self.wait();
         Ok(())
+    }
+
+    /// Tells operators that nothing serves here, and why.
+    fn tell_suspended(&self, why: &Crash) {
+        let address = self.identity.address();
+        tracing::error!(target: "airssys::state", service = %address, "suspended, what is sent to it waits: {why}");
+        let (actor, reason, detail) = (text(address), why.code().to_owned(), text(why));
+        let suspended = Happening::Suspended { actor, reason, detail };
+        self.identity.mesh.events.publish(Some(address.service()), suspended);
     }
 
     /// Takes no message until a person has decided.

@@ -54,8 +54,9 @@ impl Drop for Starting<'_> {
 }
 
 impl Live {
-    pub(crate) fn new(serving: Serving) -> Arc<Self> {
-        Self::woken(serving, None, Past::default(), None)
+    /// A place in a host that has just started; whether the release is the one that served there last.
+    pub(super) fn new(serving: Serving, is_left: bool) -> Arc<Self> {
+        Self::woken(serving, None, Past::at_start(is_left), None)
     }
 
     /// [`Live::new`] for who has slept: with what its states were, and with a release that may be on probation from its
@@ -238,6 +239,11 @@ impl Live {
     /// Whether the release was put in where nobody was, and nobody has begun with it.
     pub(super) fn is_unread(&self) -> bool {
         self.lock().release.past().is_unread()
+    }
+
+    /// Whether the release served here when the host ended, and nobody has begun with it since.
+    pub(super) fn is_left(&self) -> bool {
+        self.lock().release.past().is_left()
     }
 
     /// What is to be known when this place is there again.

@@ -63,7 +63,7 @@ use std::time::Duration;
 
 use self::begun::{Begun, planned};
 use self::running::Running;
-use self::start::commit;
+use self::start::{commit, committed};
 use self::watch::Watching;
 use crate::engine::{Answered, Engines, Instance, Ran};
 use crate::error::{CallError, Crash, DeadHandle, Fault};
@@ -183,7 +183,7 @@ impl Behavior for ComponentActor {
             handled.await
         };
         instance.recorded_message(&ran);
-        if let Some(begun) = begun {
+        if let Some(begun) = &begun {
             let watching = self.watching.as_deref_mut();
             Box::pin(begun.over((&self.identity, instance), watching, (&hand, left), &mut ran)).await;
         }
@@ -200,6 +200,10 @@ impl Behavior for ComponentActor {
                     return Box::pin(self.save(hand, answer)).await;
                 }
                 turn.commit();
+                // Where it is looked at nothing, nobody wants to know.
+                if begun.is_some() {
+                    committed(&self.identity, hand.id);
+                }
                 self.handled(hand, Ok(answer));
                 Flow::Continue
             }

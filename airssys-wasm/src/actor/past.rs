@@ -91,6 +91,9 @@ pub(super) struct Past<S> {
     /// Whether the release that is there for good was put in where nobody was, and nobody has begun with it: it may
     /// have been tried on other states than it finds.
     is_unread: bool,
+    /// Whether the release served here when the host ended, and nobody has begun with it since: what is stored is what
+    /// it left.
+    is_left: bool,
     /// What the states are put back to before anything serves here, whichever release it is. Nothing where they are as
     /// they are to be.
     owed: S,
@@ -105,6 +108,11 @@ impl<S: Kept> Phase<S> {
 }
 
 impl<S: Kept> Past<S> {
+    /// That of a place in a host that has just started; whether its release is the one that served there last.
+    pub(super) fn at_start(is_left: bool) -> Self {
+        Self { is_left, ..Self::default() }
+    }
+
     /// Whether it is as if there had never been another schema.
     pub(super) fn is_empty(&self) -> bool {
         let nothing_else = match &self.phase {
@@ -170,6 +178,11 @@ impl<S: Kept> Past<S> {
             Phase::Trial { is_unread, .. } => *is_unread,
             _ => self.is_unread && !self.is_used_up(),
         }
+    }
+
+    /// Whether the release served here when the host ended, and nobody has begun with it since.
+    pub(super) fn is_left(&self) -> bool {
+        self.is_left && !self.is_used_up() && !matches!(self.phase, Phase::Trial { .. })
     }
 
     /// Why nothing serves, where nothing does.
@@ -246,6 +259,7 @@ impl<S: Kept> Past<S> {
 
     /// The release that is there is there for good.
     pub(super) fn adopt(&mut self) {
+        self.is_left = false;
         (self.before, self.schema) = match &mut self.phase {
             Phase::Trial { before, saved, is_unread } => {
                 let adopted = (std::mem::take(saved), Some(*before));
@@ -362,7 +376,7 @@ impl<S: Kept> Past<S> {
     /// Whatever comes now, turns were discarded for good.
     fn end_discard(&mut self) {
         if self.is_used_up() {
-            (self.before, self.schema, self.is_unread) = (S::default(), None, false);
+            (self.before, self.schema, self.is_unread, self.is_left) = (S::default(), None, false, false);
         }
     }
 
@@ -370,7 +384,10 @@ impl<S: Kept> Past<S> {
     pub(super) fn brings_over(&mut self, saved: S) {
         let (kept, is_unread) = match &mut self.phase {
             Phase::Trial { saved, is_unread, .. } => (saved, is_unread),
-            _ => (&mut self.before, &mut self.is_unread),
+            _ => {
+                self.is_left = false;
+                (&mut self.before, &mut self.is_unread)
+            }
         };
         *is_unread = false;
         if kept.is_forgotten() && !saved.is_empty() {

@@ -73,7 +73,7 @@ impl ServiceSpec {
         placed.children.reserve_exact(places.len());
         for (member, (own, consumer)) in places.into_iter().enumerate() {
             let identity = identity(mesh, &service, own, consumer, &self.terms);
-            let live = Live::new(Serving { template: Arc::clone(&self.template), identity });
+            let live = Live::new(Serving { template: Arc::clone(&self.template), identity }, self.is_left);
             let start = worker(engines, &live, consumer, Arc::clone(&left));
             let name = if several { format!("{}#{member}", self.address) } else { self.address.to_string() };
             posts.push(Post { live, name: name.as_str().into(), start: Arc::clone(&start) });

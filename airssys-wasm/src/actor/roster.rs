@@ -13,7 +13,7 @@ use super::arrivals::{Arrivals, Begun};
 use super::asked::{Asked, Trial};
 use super::post::Post;
 use super::share::{Known, Share};
-use super::spec::identity;
+use super::spec::{ServiceSpec, identity};
 use super::{Before, ComponentActor, Live, Probation, Serving, Watch};
 use crate::address::Address;
 use crate::engine::Template;
@@ -72,14 +72,10 @@ impl Roster {
         &self.mesh.events
     }
 
-    pub(super) fn new(
-        template: &Arc<Template>,
-        terms: &Arc<Terms>,
-        mesh: &Arc<Mesh>,
-        service: &Arc<Service>,
-    ) -> Arc<Self> {
+    pub(super) fn new(spec: &ServiceSpec, mesh: &Arc<Mesh>, service: &Arc<Service>) -> Arc<Self> {
+        let ServiceSpec { template, terms, is_left, .. } = spec;
         let waking = Waking { template: Arc::clone(template), terms: Arc::clone(terms), probation: None };
-        let awakened = Awakened { arrivals: Arrivals::new(waking), watch: None, posts: HashMap::new() };
+        let awakened = Awakened { arrivals: Arrivals::new(waking, *is_left), watch: None, posts: HashMap::new() };
         Arc::new(Self { mesh: Arc::clone(mesh), service: Arc::clone(service), awakened: Mutex::new(awakened) })
     }
 

@@ -34,6 +34,8 @@ pub(crate) struct ServiceSpec {
     pub(crate) significant: bool,
     /// Its durable states; none where they are in memory only.
     pub(crate) durable: Option<Arc<ServiceStates>>,
+    /// Whether the release is the one that served here when the host ended, so that what is stored is what it left.
+    pub(crate) is_left: bool,
 }
 
 pub(super) fn identity(

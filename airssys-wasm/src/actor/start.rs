@@ -184,10 +184,16 @@ async fn bring_over(instance: &mut Instance, found: u32, terms: &Terms, until: I
 /// Cut off meanwhile, it happens all the same or not at all; the next incarnation waits until that is known.
 pub(super) async fn commit(instance: &mut Instance, id: u64) -> Result<(), Crash> {
     match instance.turn().save(id) {
-        Some(saving) => saving.done().await,
-        None => {
-            instance.turn().commit();
-            Ok(())
-        }
+        Some(saving) => saving.done().await?,
+        None => instance.turn().commit(),
+    }
+    committed(&instance.turn().identity, id);
+    Ok(())
+}
+
+/// Tells a seeded host of a commit.
+pub(super) fn committed(identity: &Identity, id: u64) {
+    if let Some(seeded) = &identity.mesh.seeded {
+        seeded.committed(identity.address().as_str(), (id != NO_MESSAGE).then_some(id));
     }
 }

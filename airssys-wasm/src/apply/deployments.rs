@@ -343,12 +343,13 @@ impl Hosted {
         let mut restore = Restore::BroughtOver;
         let (lock, before) = self.actual.releases.take(service, |releases| {
             // A suspended one has gone back already, but for its state.
-            if !posts.unreadable().is_empty() {
+            let suspended = posts.unreadable();
+            if suspended.iter().any(|(_, saved)| !saved.is_empty()) {
                 restore = Restore::Suspended;
                 return Ok(releases.live.clone());
             }
             match &releases.previous {
-                Some(previous) if !posts.saved().is_empty() => Ok(previous.clone()),
+                Some(previous) if suspended.is_empty() && !posts.saved().is_empty() => Ok(previous.clone()),
                 _ => Err(DeployError::NoSavedState { service: service.to_owned() }),
             }
         })?;

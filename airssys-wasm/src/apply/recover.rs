@@ -1,7 +1,7 @@
 //! What the data folder says of the last time: which releases served, and what was cut off.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,6 +90,18 @@ pub(super) async fn previous(
         }
     }
     all
+}
+
+/// The services whose release is the one that served when the host ended. Where one of these cannot read its state, it
+/// was left so, and the others start without it; a release that was named since has to read what it finds.
+pub(super) fn left(next: &HashMap<String, Deployable>, records: &Records, ledger: &Ledger) -> HashSet<String> {
+    let mut served = ledger.sources();
+    served.extend(records.each().into_iter().map(|(service, record)| (service, record.live)));
+    let is_left = |(service, next): &(&String, &Deployable)| {
+        let (next, last) = (next.source(), served.get(*service));
+        last.is_some_and(|last| (&last.digest, last.schema) == (&next.digest, next.schema))
+    };
+    next.iter().filter(is_left).map(|(service, _)| service.clone()).collect()
 }
 
 pub(super) async fn load_source(

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::check::engines;
 use super::compile::load_one;
@@ -16,7 +17,7 @@ use crate::address::Address;
 use crate::client::{Client, ClientSettings};
 use crate::config_file::{ConfigError, Source};
 use crate::deploy::RecordingError;
-use crate::engine::{Engines, EnginesSettings, Instance, Ran, Template};
+use crate::engine::{DebugImage, Engines, EnginesSettings, Instance, Ran, Template};
 use crate::error::Crash;
 use crate::events::Events;
 use crate::hint::{Act, Coded, Hint};
@@ -29,6 +30,9 @@ use crate::settings::{MeshSettings, Multiplicity, Run};
 use crate::topology::{Node, ServiceNode, Topology};
 use crate::turn::{Capsule, Frame, Identity, Recording, Replaying, Script, Slack, Step, What, stop_reason};
 use crate::wire::{TextOr, Wire, Wires, WrittenWire};
+
+/// How long a turn may take that somebody looks at in a debugger.
+const UNHURRIED: Duration = Duration::from_secs(24 * 3600);
 
 /// Why a capsule is not replayed.
 ///
@@ -291,15 +295,43 @@ impl Replayer {
     ///
     /// [`ReplayError`].
     pub async fn load(capsule: &Capsule, release: Release, code_cache: Option<PathBuf>) -> Result<Self, ReplayError> {
-        let node = Arc::new(node(&Of::capsule(capsule), release)?);
+        let node = node(&Of::capsule(capsule), release)?;
+        Self::of(node, EnginesSettings { code_cache, ..EnginesSettings::default() }).await
+    }
+
+    /// [`Replayer::load`], for a debugger of the machine: nothing is optimized, and no time is up while somebody looks
+    /// at what runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError`].
+    pub async fn load_for_debugger(capsule: &Capsule, release: Release) -> Result<Self, ReplayError> {
+        let mut node = node(&Of::capsule(capsule), release)?;
+        let Limits { turn_deadline, turn_budget, start_timeout, .. } = &mut node.limits;
+        for limit in [turn_deadline, turn_budget, start_timeout] {
+            *limit = UNHURRIED.max(*limit);
+        }
+        Self::of(node, EnginesSettings { for_debugger: true, ..EnginesSettings::default() }).await
+    }
+
+    async fn of(node: ServiceNode, settings: EnginesSettings) -> Result<Self, ReplayError> {
+        let node = Arc::new(node);
         let mut topology = Topology::new("replay");
         topology.children.push(Node::Service(Arc::clone(&node)));
-        let settings = EnginesSettings { code_cache, ..EnginesSettings::default() };
         let engines = engines(settings, &topology).map_err(RuntimeError::from)?;
         let template = load_one(&engines, &node).await?;
         let nobody = || ReplayError::Content("nobody would serve".to_owned());
         let identity = Arc::clone(&alone(&engines, &node, &template).ok_or_else(nobody)?.identity);
         Ok(Self { engines, template, identity })
+    }
+
+    /// Its code as a debugger reads it; of one that was loaded for a debugger, with its source.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::Content`].
+    pub fn debug_image(&self) -> Result<DebugImage, ReplayError> {
+        self.template.debug_image().map_err(|error| ReplayError::Content(error.to_string()))
     }
 
     /// Runs what a capsule has again, of the same service and release.
@@ -327,7 +359,7 @@ pub(super) fn alone(engines: &Arc<Engines>, node: &ServiceNode, template: &Arc<T
     let pulse = Arc::clone(engines.pulse());
     let mesh = Arc::new(Mesh::new(MeshSettings::default(), stack, events, pulse, client, None));
     let node = ServiceNode { multiplicity: Multiplicity::One, recorder: None, ..node.clone() };
-    let placed = service_spec(&node, template, None).build(&mesh, engines);
+    let placed = service_spec(&node, template, None, false).build(&mesh, engines);
     placed.actors.first().map(|post| post.live.serving())
 }
 

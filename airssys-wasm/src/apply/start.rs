@@ -19,7 +19,7 @@ use super::error::RuntimeError;
 use super::grants::over;
 use super::hosted::Hosted;
 use super::judge::{Judge, in_one, judged_start};
-use super::recover::{Recovered, keep_all, previous, recover};
+use super::recover::{Recovered, keep_all, left, previous, recover};
 use super::releases::Deployable;
 use super::steps::Steps;
 use super::stopped::Stops;
@@ -261,7 +261,8 @@ async fn begin(
         let held = kept_holds.remove(&service);
         Some((service, Deployable { node: Arc::clone(node), template, _hold: held }))
     };
-    let next = target.services().filter_map(deployable).collect();
+    let next: HashMap<String, Deployable> = target.services().filter_map(deployable).collect();
+    let left = left(&next, &records, &ledger);
     let of_mesh = target.settings.mesh;
     options.events.resize(of_mesh.events, of_mesh.event_bytes);
     let stack = Stack::new(options.layers, &options.events);
@@ -309,7 +310,7 @@ async fn begin(
     let desired = Desired::new(nothing, (ledger, records, stops), options.data_folder, guarded);
     let hosted =
         Hosted::new(desired, Actual::new(engines, mesh, journal), audit, recoveries, holds, counting, options.judge);
-    Steps::from_nothing(&hosted, change, previous, services.unwrap_or_default()).start().await?;
+    Steps::from_nothing(&hosted, change, (previous, left), services.unwrap_or_default()).start().await?;
     hosted.actual.close_when_ended();
     Ok(hosted)
 }

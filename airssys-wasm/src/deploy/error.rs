@@ -71,8 +71,11 @@ pub enum DeployError {
         /// The service.
         service: String,
     },
-    /// There is no state to restore: the live release did not bring it over to another schema.
-    #[error("{service} has no state from before to go back to: the live release did not bring it over")]
+    /// There is no state to restore: the live release did not bring it over to another schema, or the host has ended
+    /// since.
+    #[error(
+        "{service} has no state from before to go back to: the live release did not bring it over, or the host has ended since"
+    )]
     NoSavedState {
         /// The service.
         service: String,

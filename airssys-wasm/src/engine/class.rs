@@ -22,7 +22,7 @@ use super::mappings::{
     InstancePermit, Instances, Mappings, PER_INSTANCE, PER_LONE_MEMORY, PER_MEMORY, PER_STACK, TooManyInstances,
 };
 use super::p3;
-use super::pool::{Meter, PoolShape, SLOTS, Tier, config};
+use super::pool::{Code, Meter, PoolShape, SLOTS, Tier, config};
 use crate::limits::{InstanceLimits, Limits, TICK};
 use crate::settings::BASELINE_FROM;
 
@@ -48,6 +48,8 @@ pub(crate) struct EnginesSettings {
     pub(crate) demand: BTreeMap<InstanceLimits, Demand>,
     /// What turns are counted in. Where it is instructions there is no clock that ticks.
     pub(crate) meter: Meter,
+    /// Whether a debugger of the machine is to know the source of what is compiled.
+    pub(crate) for_debugger: bool,
 }
 
 /// How many instances there may be with one set of limits. Services have the same ones mostly, so there are few of
@@ -80,7 +82,7 @@ pub(crate) struct Engines {
     pulse: Arc<Pulse>,
     cache: Option<CodeCache>,
     linkers: Linkers,
-    meter: Meter,
+    code: Code,
     stop: Arc<AtomicBool>,
 }
 
@@ -105,8 +107,8 @@ struct Class {
 
 impl Class {
     /// A class of components of WASI 0.2, with a pool where the optimizing compiler makes them.
-    fn new(shape: PoolShape, tier: Tier, instances: usize, left: usize, meter: Meter) -> Result<Self, EngineError> {
-        Self::of(shape, tier, (instances, left), None, meter)
+    fn new(shape: PoolShape, tier: Tier, instances: usize, left: usize, code: Code) -> Result<Self, EngineError> {
+        Self::of(shape, tier, (instances, left), None, code)
     }
 
     /// The same, where its stacks are counted nowhere; otherwise one of WASI 0.3. It has no pool, and takes nothing
@@ -116,14 +118,14 @@ impl Class {
         tier: Tier,
         (instances, left): (usize, usize),
         counted: Option<&Arc<Instances>>,
-        meter: Meter,
+        code: Code,
     ) -> Result<Self, EngineError> {
         let generation = if counted.is_some() { Generation::Wasi03 } else { Generation::Wasi02 };
         let has_pool = tier == Tier::Optimized && generation == Generation::Wasi02;
         let pool = if has_pool { instances.saturating_mul(PER_STACK) } else { 0 };
         let taken =
             Mappings::take(pool).map_err(|full| EngineError::NoMappings { instances, detail: full.to_string() })?;
-        let mut config = config(shape, instances, tier, generation, meter);
+        let mut config = config(shape, instances, tier, generation, code);
         if let Some(instances) = counted {
             p3::count_stacks(&mut config, instances);
         }
@@ -208,7 +210,7 @@ impl Engines {
             pulse,
             cache: settings.code_cache.clone().map(CodeCache::new),
             linkers: Linkers::default(),
-            meter: settings.meter,
+            code: Code { meter: settings.meter, for_debugger: settings.for_debugger },
             stop,
         })
     }
@@ -262,7 +264,8 @@ impl Engines {
 
     /// Whether a component of this size is to be compiled by the baseline compiler first.
     pub(super) fn takes_long(&self, size: usize) -> bool {
-        size as u64 >= self.baseline_from.load(Ordering::Relaxed)
+        // The baseline compiler tells a debugger nothing.
+        !self.code.for_debugger && size as u64 >= self.baseline_from.load(Ordering::Relaxed)
     }
 
     /// See [`EnginesSettings::baseline_from`].
@@ -291,7 +294,7 @@ impl Engines {
         }
         self.sweep(&mut classes);
         if generation.has_tasks() {
-            let class = Class::of(shape, tier, (0, 0), Some(&self.instances), self.meter)?;
+            let class = Class::of(shape, tier, (0, 0), Some(&self.instances), self.code)?;
             let engine = class.engine.clone();
             classes.push(class);
             return Ok(engine);
@@ -313,7 +316,7 @@ impl Engines {
             announced => announced.saturating_add(spare).min(most),
         };
         let left = share.saturating_sub(announced.saturating_add(spare));
-        let mut class = Class::new(shape, tier, share, left, self.meter)?;
+        let mut class = Class::new(shape, tier, share, left, self.code)?;
         class.announced = announced;
         let engine = class.engine.clone();
         classes.push(class);
@@ -366,7 +369,7 @@ impl Engines {
                 _ => {
                     self.sweep(&mut classes);
                     let share = more.saturating_add(SPARE).min(self.instances.most() / shape.memories);
-                    let class = Class::new(shape, Tier::Optimized, share, 0, self.meter)?;
+                    let class = Class::new(shape, Tier::Optimized, share, 0, self.code)?;
                     classes.push(Class { announced: more, ..class });
                 }
             }

@@ -77,6 +77,12 @@ pub enum TemplateError {
         /// The digest of what is there.
         found: String,
     },
+    /// Its code cannot be written out for a debugger.
+    #[error("its compiled code cannot be written out for a debugger: {detail}")]
+    Image {
+        /// Why.
+        detail: String,
+    },
     /// There is no engine for it.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -98,6 +104,7 @@ impl Coded for TemplateError {
             Self::Invalid { .. } => "invalid",
             Self::Unsupported { .. } => "unsupported",
             Self::Damaged { .. } => "damaged",
+            Self::Image { .. } => "image",
             Self::Engine(error) => error.code(),
         }
     }

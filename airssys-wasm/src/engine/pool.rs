@@ -1,7 +1,7 @@
 //! What an engine of one class gives its instances, and how wasmtime is told.
 
 use serde::{Deserialize, Serialize};
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 use super::generation::Generation;
 use crate::limits::InstanceLimits;
@@ -53,6 +53,15 @@ pub(crate) enum Meter {
     Instructions,
 }
 
+/// How code is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Code {
+    /// What turns are counted in.
+    pub(crate) meter: Meter,
+    /// Whether a debugger of the machine is to know the source of it. Nothing is optimized away then.
+    pub(crate) for_debugger: bool,
+}
+
 /// What a class gives each of its instances: the limits of a service choose it. The stack is exactly what its limit
 /// says; of memory and table elements the limiter of each instance gives no more than its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +94,7 @@ pub(crate) fn slot(memory_bytes: u64) -> Option<u64> {
     SLOTS.into_iter().find(|slot| memory_bytes <= *slot)
 }
 
-pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier, generation: Generation, meter: Meter) -> Config {
+pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier, generation: Generation, code: Code) -> Config {
     let PoolShape { slot_bytes, memories, table_elements, tables, stack_bytes } = shape;
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::default();
@@ -114,8 +123,8 @@ pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier, generation:
         .concurrency_support(generation.has_tasks())
         .wasm_component_model(true)
         .wasm_component_model_implements(true)
-        .epoch_interruption(meter == Meter::Time)
-        .consume_fuel(meter == Meter::Instructions)
+        .epoch_interruption(code.meter == Meter::Time)
+        .consume_fuel(code.meter == Meter::Instructions)
         .max_wasm_stack(stack_bytes)
         .async_stack_size(stack_bytes.saturating_add(HOST_STACK))
         .memory_reservation(slot_bytes)
@@ -132,5 +141,8 @@ pub(super) fn config(shape: PoolShape, instances: usize, tier: Tier, generation:
             (Tier::Baseline, _) | (_, Generation::Wasi03) => InstanceAllocationStrategy::OnDemand,
             (Tier::Optimized, Generation::Wasi02) => InstanceAllocationStrategy::Pooling(pool),
         });
+    if code.for_debugger {
+        config.debug_info(true).cranelift_opt_level(OptLevel::None);
+    }
     config
 }

@@ -108,6 +108,16 @@ pub enum Happening {
         /// How long that is, in milliseconds.
         for_ms: u64,
     },
+    /// Nothing serves in the place of an actor until a person has decided: its release cannot read the state that is
+    /// stored, or that is damaged. What is sent to it waits.
+    Suspended {
+        /// The address of the actor; that of its service for a member of a pool.
+        actor: String,
+        /// The stable word for why: `schema` or `state-damaged`.
+        reason: String,
+        /// More about it.
+        detail: String,
+    },
     /// A supervisor ends, since a child of it was to be started again once too often. What was above it decides what is
     /// next.
     GaveUp {
@@ -269,6 +279,8 @@ pub enum Kind {
     Restarted,
     /// [`Happening::SetAside`].
     SetAside,
+    /// [`Happening::Suspended`].
+    Suspended,
     /// [`Happening::GaveUp`].
     GaveUp,
     /// [`Happening::Swapped`].
@@ -298,7 +310,7 @@ pub enum Kind {
 }
 
 /// Each kind with its name and what it is, in the order of [`Kind`].
-pub(super) const KINDS: [(Kind, &str, &str); 17] = [
+pub(super) const KINDS: [(Kind, &str, &str); 18] = [
     (Kind::Started, "started", "an actor or a supervisor is up"),
     (Kind::Ended, "ended", "an actor or a supervisor has ended, and why"),
     (
@@ -310,6 +322,11 @@ pub(super) const KINDS: [(Kind, &str, &str); 17] = [
         Kind::SetAside,
         "set-aside",
         "the actor of a key, or a child, has ended too often, and is started again after a while",
+    ),
+    (
+        Kind::Suspended,
+        "suspended",
+        "nothing serves in the place of an actor until a person has decided about its state",
     ),
     (Kind::GaveUp, "gave-up", "a supervisor ends, since a child of it was to be started again once too often"),
     (Kind::Swapped, "swapped", "another release serves in the place of an actor"),
@@ -396,6 +413,7 @@ impl Happening {
             Self::Ended { .. } => Kind::Ended,
             Self::Restarted { .. } => Kind::Restarted,
             Self::SetAside { .. } => Kind::SetAside,
+            Self::Suspended { .. } => Kind::Suspended,
             Self::GaveUp { .. } => Kind::GaveUp,
             Self::Swapped { .. } => Kind::Swapped,
             Self::Deployment { .. } => Kind::Deployment,
@@ -419,6 +437,7 @@ impl Happening {
             Self::Started { actor, .. } | Self::Restarted { actor, .. } => actor.len(),
             Self::Ended { actor, reason, detail, .. } => actor.len() + reason.len() + optional(detail),
             Self::SetAside { actor, .. } => actor.len(),
+            Self::Suspended { actor, reason, detail } => actor.len() + reason.len() + detail.len(),
             Self::GaveUp { supervisor, child } => supervisor.len() + child.len(),
             Self::Swapped { actor, sha256 } => actor.len() + sha256.len(),
             Self::Deployment { state, release, reason, .. } => state.len() + release.len() + optional(reason),
@@ -451,6 +470,9 @@ impl Display for Happening {
             Self::SetAside { actor, for_ms } => {
                 let again = humantime::format_duration(Duration::from_millis(*for_ms));
                 write!(f, "{actor} has ended too often, and is started again in {again}")
+            }
+            Self::Suspended { actor, detail, .. } => {
+                write!(f, "{actor} is suspended, and what is sent to it waits: {detail}")
             }
             Self::GaveUp { supervisor, child } => {
                 write!(f, "{supervisor} gives up: {child} was to be started again once too often")

@@ -213,6 +213,11 @@ impl Runtime {
         self.hosted.state(service)
     }
 
+    /// Each committed value of a service: the actor's key, the name of the value, and it.
+    pub(crate) fn each_value(&self, service: &str, see: impl FnMut(&str, &str, &Bytes)) {
+        self.hosted.each_value(service, see);
+    }
+
     /// The supervision tree as it is now.
     ///
     /// # Example

@@ -166,6 +166,13 @@ impl Hosted {
         all
     }
 
+    /// Each committed value of a service: the actor's key, the name of the value, and it.
+    pub(crate) fn each_value(&self, service: &str, mut see: impl FnMut(&str, &str, &Bytes)) {
+        if let Some(service) = self.actual.mesh.service(service) {
+            service.each_state(|key, state| state.each_value(|name, value| see(key, name, value)));
+        }
+    }
+
     /// See [`crate::Runtime::state_dump`].
     pub(crate) fn state_dump(&self, service: &str) -> Option<BTreeMap<Box<str>, KeptState>> {
         let mut all = BTreeMap::new();

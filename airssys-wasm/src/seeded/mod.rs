@@ -23,7 +23,7 @@ mod trace;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use std::{fmt, io, panic, thread};
 
@@ -103,6 +103,20 @@ struct Inner {
     disk: Mutex<Option<Arc<Mutex<Platter>>>>,
     /// Told where a fault kills the host.
     kill: Notify,
+    /// Who looks at what is committed.
+    commits: Mutex<Option<AfterCommit>>,
+}
+
+/// What is done after each commit: of which actor, and over which message, where it was over one.
+pub(crate) type AfterCommit = Arc<dyn Fn(&str, Option<u64>) + Send + Sync>;
+
+/// A run that whoever looks at it does not keep.
+pub(crate) struct Weakly(Weak<Inner>);
+
+impl Weakly {
+    pub(crate) fn upgrade(&self) -> Option<Seeded> {
+        self.0.upgrade().map(Seeded)
+    }
 }
 
 /// What has passed in the runs before, and when the one began that goes on.
@@ -288,6 +302,7 @@ impl Seeded {
             at_rest: Mutex::default(),
             disk: Mutex::default(),
             kill: Notify::new(),
+            commits: Mutex::default(),
         }))
     }
 
@@ -531,6 +546,23 @@ impl Seeded {
         self.lock().trace.beside(at, what);
     }
 
+    /// Has something done after each commit from now on, or nothing.
+    pub(crate) fn after_commits(&self, look: Option<AfterCommit>) {
+        *self.0.commits.lock().unwrap_or_else(PoisonError::into_inner) = look;
+    }
+
+    /// A turn of an actor is committed, over this message or over none.
+    pub(crate) fn committed(&self, actor: &str, message: Option<u64>) {
+        let look = self.0.commits.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(look) = look {
+            look(actor, message);
+        }
+    }
+
+    pub(crate) fn downgrade(&self) -> Weakly {
+        Weakly(Arc::downgrade(&self.0))
+    }
+
     /// Says what did not hold.
     pub(crate) fn breaks(&self, what: String) {
         self.note(format_args!("BROKEN {what}"));
@@ -666,7 +698,8 @@ impl Seeded {
         self.lock().handled.remove(&message);
     }
 
-    fn elapsed(&self) -> Duration {
+    /// The time of the run.
+    pub(crate) fn elapsed(&self) -> Duration {
         let time = self.time();
         time.before + time.began.as_ref().map(Instant::elapsed).unwrap_or_default()
     }

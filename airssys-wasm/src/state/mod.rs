@@ -253,6 +253,12 @@ impl State {
         BTreeMap::clone(&self.lock().values)
     }
 
+    /// Each committed value, as of one commit.
+    pub(crate) fn each_value(&self, mut see: impl FnMut(&str, &Bytes)) {
+        let values = Arc::clone(&self.lock().values);
+        values.iter().for_each(|(name, value)| see(name, value));
+    }
+
     /// Whether it is on disk as well.
     pub(crate) fn is_durable(&self) -> bool {
         self.home.is_some()

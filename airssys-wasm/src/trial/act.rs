@@ -452,7 +452,7 @@ fn kind(word: &str, keys: &mut Keys<'_>) -> Result<Kind, ConfigError> {
 }
 
 /// The release at a path from the folder of the test file.
-fn found(source: &Source, span: &Range<usize>, path: &str) -> Result<Release, ConfigError> {
+pub(super) fn found(source: &Source, span: &Range<usize>, path: &str) -> Result<Release, ConfigError> {
     let release = Release::find(&folder_of(source).join(path));
     release.map_err(|error| {
         let what = format!("the release {} {}", error.path.display(), error.what);

@@ -1,14 +1,17 @@
 //! One run of a mesh of which the work and the judgement are written in Rust.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use super::TrialError;
+use super::always::Always;
 use super::file::SETTLE;
 use super::folders::{Copies, folder};
 use super::run::{account, rest, start, unseeded};
+use super::watch::Watch;
 use crate::runtime::Runtime;
 use crate::seeded::Seeded;
 use crate::topology::Topology;
@@ -28,11 +31,13 @@ pub struct Terms {
     pub code_cache: Option<PathBuf>,
     /// How long the mesh is left alone between the work and the judgement; a minute by default.
     pub settle: Duration,
+    /// What has to hold after each commit; nothing by default.
+    pub always: Option<Always>,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { code_cache: None, settle: SETTLE }
+        Self { code_cache: None, settle: SETTLE, always: None }
     }
 }
 
@@ -88,16 +93,18 @@ pub fn run(
         return Err(TrialError::NotSeeded { service, grant: "http", what });
     }
     let data = folder().map_err(TrialError::Folder)?;
-    let seeded = &seeded.clone().with_disk();
+    let (seeded, watch) = (&seeded.clone().with_disk(), Watch::of(terms.always.as_ref()));
     let copies = Copies::of([topology])?;
     copies.folder().into_iter().for_each(|it| seeded.hide(it));
     let topology = &copies.brought_in(topology);
     let ran = seeded.run(async || {
-        let runtime =
-            start(topology, (seeded, Vec::new(), None), data.path(), terms.code_cache.as_deref(), false).await?;
+        let given = (seeded, Vec::new(), None);
+        let runtime = Arc::new(start(topology, given, data.path(), terms.code_cache.as_deref(), false).await?);
+        watch.begin(&runtime, seeded);
         work(&runtime).await;
         sleep(terms.settle).await;
         seeded.end_faults();
+        watch.end(&runtime, seeded);
         holds(&runtime).await;
         account(&runtime, seeded);
         rest(&runtime, seeded).await;

@@ -1,6 +1,5 @@
 //! `airssys.test.toml`: what is asked of a mesh, what goes wrong meanwhile, and what has to hold afterwards.
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,12 +8,16 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::act::{self, Act};
-use super::http::{self, Request};
+use super::http;
+use super::invariant::{self, Invariant};
+use super::judges::{self, Judge};
 use super::peer;
+pub(super) use super::said::{Message, Said};
 use super::written::{folder_of, time};
 use crate::client::Peer;
 use crate::config_file::{ConfigError, Source};
 use crate::seeded::{Fault, Pause, Wait};
+use crate::topology::Topology;
 
 /// How long a mesh is left alone after the last message, before it is judged.
 pub(super) const SETTLE: Duration = Duration::from_secs(60);
@@ -43,6 +46,10 @@ struct Written {
     act: Vec<Spanned<act::Written>>,
     #[serde(default)]
     check: Vec<Spanned<WrittenCheck>>,
+    #[serde(default)]
+    invariant: Vec<Spanned<invariant::Written>>,
+    #[serde(default)]
+    judge: Vec<Spanned<judges::Written>>,
     #[serde(default)]
     kill: Vec<Spanned<String>>,
     #[serde(default = "yes")]
@@ -108,56 +115,6 @@ fn yes() -> bool {
     true
 }
 
-/// What is said to a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
-    /// A call of a function by its own type, in WAVE.
-    Call(String),
-    /// A message of bytes, with an answer.
-    Ask(String),
-    /// One without.
-    Send(String),
-    /// A request of HTTP, to a listener.
-    Http(Request),
-}
-
-impl Said {
-    /// As it is said the `number`th time: `{n}` stands for that.
-    pub(super) fn numbered(&self, number: u64) -> Self {
-        let text = |text: &String| text.replace("{n}", &number.to_string());
-        match self {
-            Self::Call(call) => Self::Call(text(call)),
-            Self::Ask(body) => Self::Ask(text(body)),
-            Self::Send(body) => Self::Send(text(body)),
-            Self::Http(request) => Self::Http(request.each(text)),
-        }
-    }
-
-    pub(super) fn text(&self) -> Cow<'_, str> {
-        match self {
-            Self::Call(text) | Self::Ask(text) | Self::Send(text) => text.into(),
-            Self::Http(request) => request.to_string().into(),
-        }
-    }
-}
-
-/// To whom, and what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Message {
-    /// Of a request of HTTP: where the listener listens, as it is written; empty for the only one.
-    pub(super) service: String,
-    pub(super) key: Option<String>,
-    pub(super) said: Said,
-}
-
-impl Message {
-    /// As it is said the `number`th time.
-    pub(super) fn numbered(&self, number: u64) -> Self {
-        let key = self.key.as_ref().map(|key| key.replace("{n}", &number.to_string()));
-        Self { service: self.service.clone(), key, said: self.said.numbered(number) }
-    }
-}
-
 #[derive(Debug, Clone)]
 pub(super) struct Workload {
     pub(super) message: Message,
@@ -202,6 +159,8 @@ pub(super) struct Plan {
     pub(super) peers: Vec<Peer>,
     pub(super) acts: Vec<Act>,
     pub(super) checks: Vec<Check>,
+    pub(super) invariants: Vec<Invariant>,
+    pub(super) judges: Vec<Judge>,
     /// When the host is killed and started again, from the start on, the first one first.
     pub(super) kills: Vec<Duration>,
     /// Whether turns wait as it is drawn; only as it is written otherwise.
@@ -257,8 +216,23 @@ impl Plan {
             kills,
             jitter: written.jitter,
             pauses: written.pause.iter().map(|one| pause(source, one)).collect::<Result<_, _>>()?,
+            invariants: written.invariant.iter().map(|one| Invariant::of(source, one)).collect::<Result<_, _>>()?,
+            judges: written.judge.iter().map(|one| Judge::of(source, one)).collect::<Result<_, _>>()?,
             checks: written.check.iter().map(|one| check(source, one)).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Refuses an invariant about a service that none of these topologies has.
+    pub(super) fn know<'a>(&self, topologies: impl Iterator<Item = &'a Topology> + Clone) -> Result<(), ConfigError> {
+        let is_there = |name: &str| {
+            let mut all = topologies.clone().flat_map(Topology::services);
+            all.any(|service| service.address.as_str() == name)
+        };
+        let about = self.invariants.iter().flat_map(|one| one.services().map(move |service| (one, service)));
+        let Some((one, service)) = about.into_iter().find(|(_, service)| !is_there(service)) else { return Ok(()) };
+        let source = Source { path: self.file.clone(), text: self.text.clone() };
+        let what = format!("an [[invariant]] is about the service {service}, and no topology of the test has it");
+        Err(source.error(&one.span, what, "`service` is a service of the topology; a key of it stands in `key`"))
     }
 
     /// The file again, as one that runs this seed alone.

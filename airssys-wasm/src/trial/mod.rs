@@ -7,6 +7,7 @@
 //! of which something would not follow from the seed: sockets and programs.
 
 mod act;
+mod always;
 mod authority;
 mod closures;
 mod explicit;
@@ -14,12 +15,16 @@ mod explore;
 mod file;
 mod folders;
 mod http;
+mod invariant;
 mod jobs;
+mod judges;
 mod listeners;
 mod operator;
 mod peer;
 mod run;
+mod said;
 mod shrink;
+mod watch;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use self::always::Always;
 pub use self::closures::{Terms, run};
 pub use self::explore::{Explored, Exploring, Seeds};
 pub use self::shrink::{Bounds, Progress, Shrunk, Size};
@@ -277,6 +283,7 @@ impl Trial {
             )
             .into());
         }
+        plan.know(std::iter::once(&topology).chain(plan.acts.iter().filter_map(act::Act::topology)))?;
         let unseeded = [&topology].into_iter().chain(brought_in).find_map(run::unseeded);
         match unseeded {
             Some(error) => Err(error),

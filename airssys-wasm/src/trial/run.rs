@@ -16,7 +16,9 @@ use super::authority::{Authority, Looks};
 use super::file::{Check, Message, Plan, Said, Wanted, Workload};
 use super::folders::{Copies, folder};
 use super::http;
+use super::judges::{Heard, Told};
 use super::operator::Operator;
+use super::watch::Watch;
 use super::{TrialError, Tried};
 use crate::apply::RuntimeError;
 use crate::client::Peer;
@@ -110,6 +112,8 @@ pub(super) fn run(
     // First, so that they come when they came where all that is said has its moment written.
     let operator = Operator::drawn(&acts, seeded, &authority);
     let messages = drawn(plan, seeded);
+    let watch = Watch::new(&plan.invariants);
+    let heard = (!plan.judges.is_empty()).then(Arc::<Heard>::default);
     let (counts, mut from, mut is_first) = (Arc::new(Counts::default()), Duration::ZERO, true);
     loop {
         let kill = plan.kills.iter().find(|kill| **kill > from).copied();
@@ -127,9 +131,10 @@ pub(super) fn run(
                 if !plan.acts.iter().any(|act| act.topology().is_some()) {
                     in_order(topology, seeded);
                 }
+                watch.begin(&runtime, seeded);
                 let part = from..kill.unwrap_or(Duration::MAX);
                 let acts = operator.begin(&runtime, seeded, part.clone());
-                ask(&messages, &runtime, seeded, part, &counts).await;
+                ask(&messages, &runtime, seeded, part, (&counts, heard.as_ref())).await;
                 if kill.is_some() {
                     seeded.note(format_args!("the host is killed"));
                     seeded.power_cut();
@@ -140,6 +145,7 @@ pub(super) fn run(
                 // What is judged is what is left of them.
                 seeded.end_faults();
                 operator.end(acts, seeded);
+                watch.end(&runtime, seeded);
                 for check in &plan.checks {
                     if let Err(what) = hold(check, &runtime, seeded).await {
                         seeded.breaks(what);
@@ -168,6 +174,13 @@ pub(super) fn run(
             break;
         }
         is_first = false;
+    }
+    if let Some(heard) = heard {
+        let mut heard = heard.all();
+        heard.push(Told::end(seeded.elapsed()));
+        for judge in &plan.judges {
+            judge.judges(&heard, seeded.report().seed, code_cache)?.into_iter().for_each(|what| seeded.breaks(what));
+        }
     }
     let report = seeded.report();
     let (said, answered) = (counts.said.load(Ordering::Relaxed), counts.answered.load(Ordering::Relaxed));
@@ -289,15 +302,16 @@ async fn ask(
     runtime: &Arc<Runtime>,
     seeded: &Seeded,
     part: Range<Duration>,
-    counts: &Arc<Counts>,
+    (counts, heard): (&Arc<Counts>, Option<&Arc<Heard>>),
 ) {
     let (mut under_way, begun) = (JoinSet::new(), Instant::now());
     for Planned { at, patience, message } in messages.iter().filter(|planned| part.contains(&planned.at)) {
         let (at, patience) = (begun + at.saturating_sub(part.start), *patience);
         let (runtime, seeded, message) = (Arc::clone(runtime), seeded.clone(), message.clone());
-        let counts = Arc::clone(counts);
+        let (counts, heard) = (Arc::clone(counts), heard.cloned());
         under_way.spawn(async move {
             sleep_until(at).await;
+            let said_at = seeded.elapsed();
             counts.said.fetch_add(1, Ordering::Relaxed);
             let answer = match timeout(patience + PATIENCE, sent(&message, &runtime, &seeded, patience)).await {
                 Ok(answer) => answer,
@@ -312,6 +326,7 @@ async fn ask(
             seeded.note(format_args!("client {service} {:?}: {told:?}", said.text()));
             let is_well = answer.as_ref().is_ok_and(|answer| !is_failure(&message.said, answer));
             counts.answered.fetch_add(is_well.into(), Ordering::Relaxed);
+            heard.iter().for_each(|heard| heard.hear(Told::of(&message, &answer, said_at..seeded.elapsed())));
         });
     }
     let all = async { while under_way.join_next().await.is_some() {} };

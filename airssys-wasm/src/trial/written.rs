@@ -1,4 +1,5 @@
-//! What is written in a test file in more than one place: times, and paths from where it lies.
+//! What is written in a test file in more than one place: times, and paths from where it lies; and how a time of a run is
+//! told.
 
 use std::path::Path;
 use std::time::Duration;
@@ -25,4 +26,9 @@ pub(super) fn time(source: &Source, text: &Spanned<String>) -> Result<Duration, 
             "write a number and its unit, such as \"10ms\" or \"1h\"",
         )),
     }
+}
+
+/// A time of a run, as its steps have it.
+pub(super) fn seconds(at: Duration) -> String {
+    format!("{}.{:06}", at.as_secs(), at.subsec_micros())
 }

@@ -29,7 +29,7 @@ use std::time::Duration;
 pub use airssys_wasm::Runtime;
 pub use airssys_wasm::seeded::{Fault, FaultKind, Moment, Report, Seeded};
 use airssys_wasm::topology::Topology;
-use airssys_wasm::trial::{self, Terms};
+use airssys_wasm::trial::{self, Always, Terms};
 pub use tokio::time::sleep;
 
 /// What most answers are waited for.
@@ -230,6 +230,25 @@ impl Mesh {
     #[must_use]
     pub fn settles(mut self, time: Duration) -> Self {
         self.terms.settle = time;
+        self
+    }
+
+    /// What has to hold after each commit of a turn, of what the services have committed; its error says what is there
+    /// in the place of what should be. It is called between two steps, so it cannot wait.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// let mesh = airssys_testkit::Mesh::parse("name = \"empty\"\n[[supervisor]]\nname = \"later\"\n", ".");
+    /// let mesh = mesh.always(|mesh| match mesh.state("cart").len() {
+    ///     carts if carts < 100 => Ok(()),
+    ///     carts => Err(format!("there are {carts} carts")),
+    /// });
+    /// assert_eq!(mesh.test(async |_| (), async |_| ()).turns, 0);
+    /// ```
+    #[must_use]
+    pub fn always(mut self, holds: impl Fn(&Runtime) -> Result<(), String> + Send + Sync + 'static) -> Self {
+        self.terms.always = Some(Always::new(holds));
         self
     }
 

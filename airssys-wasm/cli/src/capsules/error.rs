@@ -1,5 +1,6 @@
 //! Why a capsule is not shown, or not replayed, or ends otherwise.
 
+use std::io;
 use std::path::PathBuf;
 
 use airssys_wasm::ConfigError;
@@ -26,6 +27,10 @@ pub(crate) enum CapsuleCommandError {
     Diverges(Box<Divergence>),
     #[error("{} has no turn over a message {message}", .of.display())]
     NoMessage { of: PathBuf, message: u64 },
+    #[error("there is no gdb: `--debug` opens it over the replay")]
+    NoDebugger,
+    #[error("gdb cannot be opened over the replay")]
+    Debugger(#[source] io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the release {} {}", .0.path.display(), .0.what)]
@@ -51,6 +56,8 @@ impl Explain for CapsuleCommandError {
             Self::Diverges(_) => "AW108",
             Self::NoMessage { .. } => "AW109",
             Self::Store(_) | Self::NoRelease(_) => "AW110",
+            Self::NoDebugger => "AW111",
+            Self::Debugger(_) => "AW112",
             Self::Control(error) => error.code(),
             Self::Log(error) => error.code(),
             Self::Problem(problem) => problem.code(),
@@ -69,6 +76,11 @@ impl Explain for CapsuleCommandError {
                 let ways = divergence.kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
                 Some(format!("mend the release, or where that is meant say `--allow {ways}`"))
             }
+            Self::NoDebugger => Some(
+                "install it, such as with `apt-get install gdb`; without `--debug` the replay tells the functions that ran"
+                    .to_owned(),
+            ),
+            Self::Debugger(_) => Some("is the folder for temporary files full, or not to be written?".to_owned()),
             Self::NoMessage { .. } => Some("`airssys capsules show` lists the messages that are in it".to_owned()),
             Self::Store(error) => error.hint().as_ref().map(told),
             Self::NoRelease(error) => error.hint().as_ref().map(told),
@@ -83,7 +95,7 @@ impl Explain for CapsuleCommandError {
             Self::Capsule(_) | Self::Replay(_) | Self::NoMessage { .. } | Self::Store(_) | Self::NoRelease(_) => {
                 Exit::BadInput
             }
-            Self::Differs(_) | Self::Diverges(_) => Exit::Failed,
+            Self::Differs(_) | Self::Diverges(_) | Self::NoDebugger | Self::Debugger(_) => Exit::Failed,
             Self::Control(error) => error.exit(),
             Self::Log(error) => error.exit(),
             Self::Problem(problem) => problem.exit(),

@@ -135,6 +135,7 @@ fn level(what: &Happening) -> &'static str {
         Happening::Apply { state, .. } if state == "undone" => "warn",
         Happening::GaveUp { .. }
         | Happening::SetAside { .. }
+        | Happening::Suspended { .. }
         | Happening::DeadLetter { .. }
         | Happening::Denied { .. }
         | Happening::LimitReached { .. }

@@ -1,5 +1,7 @@
 //! `airssys replay`: a crash again, on this machine, from its capsule.
 
+mod debug;
+
 use std::path::PathBuf;
 
 use airssys_wasm::command::{Capsule, Replayed, release_of, replay};
@@ -25,6 +27,16 @@ pub(crate) struct Args {
     /// The component that crashed, or the folder of its release; by default what the data folder has of it.
     #[arg(long, value_name = "FILE")]
     release: Option<PathBuf>,
+    /// Open gdb where the guest crashes, with the functions and lines of its source as far as the component has them.
+    ///
+    /// The release is compiled anew for that, with nothing optimized away. A component keeps its lines where it was
+    /// built with them: for Rust, `debug = true` and `strip = "none"` in the profile. Without them gdb knows the names
+    /// of its functions. gdb has to be installed; where stdin is no terminal it prints the functions that ran, and ends.
+    #[arg(long, conflicts_with = "json")]
+    debug: bool,
+    /// What gdb runs.
+    #[arg(long, hide = true, value_name = "FOLDER")]
+    debugged: Option<PathBuf>,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -41,8 +53,14 @@ pub(crate) fn run(args: &Args) -> Result<(), CapsuleCommandError> {
     let _kept_by_nobody = args.log.start()?;
     let capsule = Capsule::read(&find(&args.capsule, &args.data))?;
     let release = release_of(&capsule, args.data.folder(), args.release.as_deref())?;
+    if args.debug && capsule.has_bodies {
+        return debug::open(args);
+    }
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Problem::Threads)?;
-    let replayed = threads.block_on(replay(&capsule, release, args.cache.folder()?))?;
+    let replayed = match &args.debugged {
+        Some(folder) => threads.block_on(debug::debugged(&capsule, release, folder))?,
+        None => threads.block_on(replay(&capsule, release, args.cache.folder()?))?,
+    };
     if args.json {
         output::print_json(&replayed)?;
     } else {

@@ -83,8 +83,10 @@ pub(super) fn page(name: &str, tried: &Tried, shrunk: Option<&str>, file: &str) 
 
 /// What did not hold, with the values on both sides where it has two.
 fn sides(broken: &str) -> String {
-    let compared = broken.strip_prefix("check: ").and_then(|check| {
-        let (left, right) = check.split_once(", and ")?;
+    let step = broken.strip_prefix("invariant, ").and_then(|rest| rest.split_once("): "));
+    let compared = step.map(|(_, found)| found).or_else(|| broken.strip_prefix("check: "));
+    let compared = compared.and_then(|compared| {
+        let (left, right) = compared.split_once(", and ")?;
         let (asked, found) = left.rsplit_once(" is ")?;
         let (other, theirs) = match right.strip_suffix(" was wanted") {
             Some(wanted) => ("wanted", wanted),
@@ -96,7 +98,8 @@ fn sides(broken: &str) -> String {
     let side = |(asked, value): (&str, &str)| {
         format!("<div><span>{}</span><strong>{}</strong></div>", escaped(asked), escaped(value))
     };
-    format!("<div class=\"sides\">{}<b>≠</b>{}</div>", side(sides[0]), side(sides[1]))
+    let when = step.map(|(step, _)| format!("<p class=\"broken\">{})</p>", escaped(step))).unwrap_or_default();
+    format!("{when}<div class=\"sides\">{}<b>≠</b>{}</div>", side(sides[0]), side(sides[1]))
 }
 
 #[cfg(test)]
@@ -110,6 +113,9 @@ mod tests {
             two,
             "<div class=\"sides\"><div><span>till &lt;sold&gt;</span><strong>5</strong></div><b>≠</b><div><span>ledger booked</span><strong>6</strong></div></div>"
         );
+        let step = sides("invariant, after message 4 at <till> (0.020000): till sold is 5, and ledger booked is 6");
+        assert!(step.starts_with("<p class=\"broken\">after message 4 at &lt;till&gt; (0.020000)</p>"), "{step}");
+        assert!(step.contains("<span>till sold</span><strong>5</strong>"), "{step}");
         assert!(sides("check: till sold is 5, and 7 was wanted").contains("<span>wanted</span><strong>7</strong>"));
         assert_eq!(sides("message 4 was <b>lost</b>"), "<p class=\"broken\">message 4 was &lt;b&gt;lost&lt;/b&gt;</p>");
     }

@@ -158,8 +158,13 @@ impl World {
 #[test]
 fn whoever_comes_begins_with_what_is_there_and_no_state_from_before_is_lost() {
     for seed in 0..ORDERS {
-        let mut world =
-            World { arrivals: Arrivals::new(Toy(0)), live: Toy(0), tried: None, asleep: BTreeMap::new(), made: 0 };
+        let mut world = World {
+            arrivals: Arrivals::new(Toy(0), false),
+            live: Toy(0),
+            tried: None,
+            asleep: BTreeMap::new(),
+            made: 0,
+        };
         let mut random = Random(seed);
         for step in 0..STEPS {
             world.step(&mut random);
@@ -178,7 +183,7 @@ fn whoever_comes_begins_with_what_is_there_and_no_state_from_before_is_lost() {
 
 #[test]
 fn who_comes_while_all_is_restored_begins_with_the_release_and_the_state_from_then() {
-    let mut arrivals = Arrivals::<Toy, u64, Was>::new(Toy(0));
+    let mut arrivals = Arrivals::<Toy, u64, Was>::new(Toy(0), false);
     arrivals.let_in(Toy(1), arrivals.grown(ALL));
     let (with, past) = arrivals.begins("keyed/a");
     let mut place = State::new(with, None, past);

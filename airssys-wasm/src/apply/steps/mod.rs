@@ -9,7 +9,7 @@ mod listeners;
 mod services;
 mod supervisors;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +51,8 @@ pub(super) struct Steps<'a> {
     standing: BTreeMap<String, Standing>,
     /// What served before what is to, where that is known.
     previous: HashMap<String, Deployable>,
+    /// The services whose release served when the host ended.
+    left: HashSet<String>,
     /// Durable states that were read already.
     services: HashMap<String, Arc<ServiceStates>>,
     done: Vec<Done>,
@@ -99,6 +101,7 @@ impl<'a> Steps<'a> {
             taken,
             standing,
             previous: HashMap::new(),
+            left: HashSet::new(),
             services: HashMap::new(),
             done: Vec::new(),
             left_over: Vec::new(),
@@ -108,14 +111,15 @@ impl<'a> Steps<'a> {
         }
     }
 
-    /// From nothing to a topology, with what served before what is to and the durable states that were read.
+    /// From nothing to a topology, with what served before what is to, which of these served last, and the durable
+    /// states that were read.
     pub(super) fn from_nothing(
         hosted: &'a Hosted,
         change: Change,
-        previous: HashMap<String, Deployable>,
+        (previous, left): (HashMap<String, Deployable>, HashSet<String>),
         services: HashMap<String, Arc<ServiceStates>>,
     ) -> Self {
-        Self { previous, services, ..Self::new(hosted, change, HashMap::new()) }
+        Self { previous, left, services, ..Self::new(hosted, change, HashMap::new()) }
     }
 
     /// Starts all of it, or nothing.
@@ -261,7 +265,8 @@ impl<'a> Steps<'a> {
     async fn build(&mut self, next: &Deployable) -> Result<Placed, RuntimeError> {
         let durable = self.durable(&next.node).await?;
         let actual = &self.hosted.actual;
-        let placed = service_spec(&next.node, &next.template, durable).build(&actual.mesh, &actual.engines);
+        let is_left = self.left.contains(next.node.address.as_str());
+        let placed = service_spec(&next.node, &next.template, durable, is_left).build(&actual.mesh, &actual.engines);
         // What an operator stopped stays stopped, whatever else becomes of it.
         hold(&placed, self.hosted.desired.is_stopped(next.node.address.as_str()));
         Ok(placed)
@@ -346,6 +351,7 @@ pub(super) fn service_spec(
     node: &ServiceNode,
     template: &Arc<Template>,
     durable: Option<Arc<ServiceStates>>,
+    is_left: bool,
 ) -> ServiceSpec {
     ServiceSpec {
         address: node.address.clone(),
@@ -357,5 +363,6 @@ pub(super) fn service_spec(
         shutdown: node.shutdown,
         significant: node.significant,
         durable,
+        is_left,
     }
 }

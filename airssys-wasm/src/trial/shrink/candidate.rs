@@ -12,17 +12,29 @@ use crate::topology::Topology;
 
 /// What did not hold, without the values that may be others next time.
 pub(super) fn rule(broken: &str) -> String {
+    if broken.starts_with("invariant") {
+        let found = found(broken);
+        return format!("invariant: {}", &found[..found.find(" is ").unwrap_or(found.len())]);
+    }
     if broken.starts_with("check") {
         let end = [" is ", " has no answer"].iter().filter_map(|word| broken.find(word)).min();
         let kind = if broken.contains(" has no answer") { " has no answer" } else { "" };
         return format!("{}{kind}", &broken[..end.unwrap_or(broken.len())]);
     }
     let mut rule = String::new();
-    for part in broken.split(|one: char| one.is_ascii_digit()).filter(|part| !part.is_empty()) {
+    for part in found(broken).split(|one: char| one.is_ascii_digit()).filter(|part| !part.is_empty()) {
         rule.push_str(part);
         rule.push('#');
     }
     rule
+}
+
+/// What was found of what did not hold: without the step after which it was, which is another one in another run.
+fn found(broken: &str) -> &str {
+    match broken.starts_with("invariant") || broken.starts_with("judge ") {
+        true => broken.split_once("): ").map_or(broken, |(_, found)| found),
+        false => broken,
+    }
 }
 
 /// A failing run, as it is written and as it went.
@@ -79,7 +91,9 @@ impl Judge<'_> {
     fn fails(&self, tried: &Tried) -> bool {
         tried.broken.iter().any(|broken| match self.holds_in_peace {
             true => rule(broken) == rule(&self.broken),
-            false => *broken == self.broken || rule(broken) == rule(&self.broken) && !broken.ends_with(WANTED),
+            false => {
+                found(broken) == found(&self.broken) || rule(broken) == rule(&self.broken) && !broken.ends_with(WANTED)
+            }
         })
     }
 
@@ -143,5 +157,13 @@ mod tests {
         assert_ne!(rule(&check(5)), rule("check: till left() is 5, and 6 was wanted"));
         assert_eq!(rule("message 17 was handled twice"), rule("message 4 was handled twice"));
         assert_ne!(rule("message 17 was handled twice"), rule("message 17 was handled late"));
+        let invariant = |step: u64, found: u64| {
+            format!("invariant, after message {step} at till (0.0{step}): till sold is {found}, and ledger booked is 7")
+        };
+        assert_eq!(rule(&invariant(17, 5)), rule(&invariant(4, 6)));
+        assert_ne!(
+            rule(&invariant(17, 5)),
+            rule("invariant, after message 17 at till (0.1): till left is 5, and 6 was wanted")
+        );
     }
 }

@@ -5,7 +5,13 @@ use airssys_sdk::prelude::*;
 #[component]
 fn crasher(body: Payload) -> Payload {
     if *body == *b"trap" {
-        std::process::abort();
+        fall();
     }
     body
+}
+
+/// A function of its own in what is compiled, so that who looks at the crash sees who called it.
+#[inline(never)]
+fn fall() {
+    std::process::abort();
 }
