@@ -2,13 +2,18 @@
 
 /// The digits that these bytes are spelled with.
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
+    push(&mut text, bytes);
+    text
+}
+
+/// [`encode`], at the end of a text.
+pub(crate) fn push(text: &mut String, bytes: &[u8]) {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
     for byte in bytes {
         text.push(char::from(DIGITS[usize::from(byte >> 4)]));
         text.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
-    text
 }
 
 /// The bytes that these digits spell, where they spell exactly `N`.

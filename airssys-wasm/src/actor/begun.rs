@@ -11,7 +11,7 @@ use crate::engine::{Answered, Instance, Ran};
 use crate::error::Crash;
 use crate::hint::Coded;
 use crate::message::Envelope;
-use crate::seeded::{Ended, InTurn, Moment, Said, Turn, sum};
+use crate::seeded::{Ended, InTurn, Moment, Said, Turn, push_sum};
 use crate::turn::Identity;
 use airssys_rt_shim::mailbox::InHand;
 
@@ -48,16 +48,21 @@ impl Begun {
             }
             let told = match ran {
                 Ran::Done(Answered { body, commits }) => {
-                    let word = if *commits { "done" } else { "error" };
-                    let answer = body.as_ref().map_or_else(|| "none".to_owned(), |body| sum(body));
-                    format!("{word} answer {answer}")
+                    // As long as it is.
+                    let mut told = String::with_capacity(32);
+                    told.push_str(if *commits { "done answer " } else { "error answer " });
+                    match body {
+                        Some(body) => push_sum(&mut told, body),
+                        None => told.push_str("none"),
+                    }
+                    told
                 }
                 Ran::Fault(fault) => format!("fault {fault}"),
                 Ran::Crashed(crash) => format!("crash {}: {crash}", crash.code()),
             };
             seeded.ended(Ended {
                 turn: turn_of(identity.address(), hand),
-                outcome: format_args!("{told}"),
+                outcome: &told,
                 happens: ran.commits(),
                 shared: identity.mailbox.consumers() > 1,
                 instructions,

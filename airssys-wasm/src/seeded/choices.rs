@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use serde::Serialize;
 
 use super::fault::{DiskWork, Fault, FaultKind, Moment, is_at};
@@ -123,12 +124,15 @@ impl fmt::Display for Reached {
     }
 }
 
+/// A number for each address. None of this goes by the order of a map.
+type Numbers = HashMap<Box<str>, u64, RandomState>;
+
 /// How many turns and messages there were of whom. A turn of `cart/alice` is one of `cart` too.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
-    turns: HashMap<Box<str>, u64>,
-    messages: Vec<(FaultKind, HashMap<Box<str>, u64>)>,
-    lives: Vec<(Moment, HashMap<Box<str>, u64>)>,
+    turns: Numbers,
+    messages: Vec<(FaultKind, Numbers)>,
+    lives: Vec<(Moment, Numbers)>,
     /// How many steps of the disk there were at which it may come.
     disk: Vec<(FaultKind, u64)>,
 }
@@ -183,7 +187,7 @@ fn of<K: PartialEq, V: Default>(all: &mut Vec<(K, V)>, kind: K) -> &mut V {
 }
 
 /// Counts one for the address, and for its service where that is another one.
-fn count(counts: &mut HashMap<Box<str>, u64>, address: &str) -> u64 {
+fn count(counts: &mut Numbers, address: &str) -> u64 {
     let mut add = |address: &str| match counts.get_mut(address) {
         Some(count) => {
             *count += 1;

@@ -22,6 +22,7 @@ mod kept;
 mod trace;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -29,6 +30,7 @@ use std::{fmt, io, panic, thread};
 
 use airssys_rt_shim::planted::Planted;
 use airssys_rt_shim::supervisor::Judge;
+use foldhash::fast::RandomState;
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -43,7 +45,7 @@ use self::disk::Platter;
 use self::draw::{Draw, Purpose};
 use self::fault::Plan;
 use self::kept::Kept;
-use self::trace::Trace;
+use self::trace::{Trace, push_number};
 use crate::{blocking, hex};
 
 /// What its guests' wall clocks show when a run begins: the first moment of 2026, in seconds since 1970.
@@ -144,9 +146,9 @@ struct State {
     trace: Trace,
     turns: u64,
     /// What the turns of each service computed last, in instructions.
-    computed: HashMap<Box<str>, u64>,
+    computed: HashMap<Box<str>, u64, RandomState>,
     /// The messages whose turns happened.
-    handled: HashSet<u64>,
+    handled: HashSet<u64, RandomState>,
     /// The last message of each sender that each actor has handled, for each key.
     last: HashMap<(String, String, Option<String>), u64>,
     /// The dead letters of each service that had no turn which is counted.
@@ -194,7 +196,7 @@ pub(crate) struct Said {
 /// What became of a turn.
 pub(crate) struct Ended<'a> {
     pub(crate) turn: Turn<'a>,
-    pub(crate) outcome: fmt::Arguments<'a>,
+    pub(crate) outcome: &'a str,
     /// Whether what it did happens.
     pub(crate) happens: bool,
     /// Whether others handle messages of the same mailbox beside it.
@@ -281,8 +283,8 @@ impl Seeded {
             reached: BTreeSet::new(),
             trace: Trace::default(),
             turns: 0,
-            computed: HashMap::new(),
-            handled: HashSet::new(),
+            computed: HashMap::default(),
+            handled: HashSet::default(),
             last: HashMap::new(),
             buried: HashMap::new(),
             kept: Kept::default(),
@@ -658,12 +660,20 @@ impl Seeded {
             choices.pauses.extend(pause.map(|pause| (now, pause)));
             choices.faults.extend(fault.map(|wrong| (now, wrong.at(actor, nth, instructions))));
         }
-        let (sender, key, body) = (sender.unwrap_or("-"), key.unwrap_or("-"), sum(body));
-        let message = format_args!("{actor} #{id} {delivery} from {sender} key {key} try {attempt} body {body}");
-        match fault {
-            None => trace.note(now, format_args!("turn {message}")),
-            Some(wrong) => trace.note(now, format_args!("turn {message} FAULT {wrong}")),
-        }
+        trace.write(now, |line| {
+            ["turn ", actor, " #"].into_iter().for_each(|part| line.push_str(part));
+            push_number(line, *id);
+            let (sender, key) = (sender.unwrap_or("-"), key.unwrap_or("-"));
+            let parts = [" ", delivery, " from ", sender, " key ", key, " try "];
+            parts.into_iter().for_each(|part| line.push_str(part));
+            push_number(line, u64::from(*attempt));
+            line.push_str(" body ");
+            push_sum(line, body);
+            if let Some(wrong) = fault {
+                // Writing to a string cannot fail.
+                let _ = write!(line, " FAULT {wrong}");
+            }
+        });
         Said { wait, fault, instructions }
     }
 
@@ -672,7 +682,12 @@ impl Seeded {
         let Turn { actor, id, sender, key, delivery, .. } = turn;
         let mut broken = Vec::new();
         let mut state = self.lock();
-        state.trace.note(self.elapsed(), format_args!("over {actor} #{id} {outcome} after {instructions}"));
+        state.trace.write(self.elapsed(), |line| {
+            ["over ", actor, " #"].into_iter().for_each(|part| line.push_str(part));
+            push_number(line, id);
+            [" ", outcome, " after "].into_iter().for_each(|part| line.push_str(part));
+            push_number(line, instructions);
+        });
         if happens {
             match state.computed.get_mut(service(actor)) {
                 Some(known) => *known = instructions,
@@ -767,7 +782,7 @@ fn service(actor: &str) -> &str {
     actor.split('/').next().unwrap_or(actor)
 }
 
-/// What bytes are called in a trace.
-pub(crate) fn sum(bytes: &[u8]) -> String {
-    hex::encode(&xxhash_rust::xxh3::xxh3_64(bytes).to_be_bytes())
+/// What bytes are called in a trace, at the end of a text.
+pub(crate) fn push_sum(text: &mut String, bytes: &[u8]) {
+    hex::push(text, &xxhash_rust::xxh3::xxh3_64(bytes).to_be_bytes());
 }

@@ -35,9 +35,23 @@ impl Trace {
 
     /// Writes a step down, which was taken at this time of the run.
     pub(super) fn note(&mut self, at: Duration, what: fmt::Arguments<'_>) {
+        self.write(at, |line| {
+            // Writing to a string cannot fail.
+            let _ = line.write_fmt(what);
+        });
+    }
+
+    /// [`Trace::note`], for the steps of which there are most: to format one takes longer than to put it together.
+    pub(super) fn write(&mut self, at: Duration, what: impl FnOnce(&mut String)) {
         let begins = self.pending.len();
-        // Writing to a string cannot fail.
-        let _ = writeln!(self.pending, "{}.{:06} {what}", at.as_secs(), at.subsec_micros());
+        push_number(&mut self.pending, at.as_secs());
+        // Six digits, and the point in the place of the one before.
+        let point = self.pending.len();
+        push_number(&mut self.pending, u64::from(1_000_000 + at.subsec_micros()));
+        self.pending.replace_range(point..=point, ".");
+        self.pending.push(' ');
+        what(&mut self.pending);
+        self.pending.push('\n');
         for hidden in &self.hidden {
             if self.pending.get(begins..).is_some_and(|line| line.contains(hidden)) {
                 let line = self.pending.split_off(begins).replace(hidden, "");
@@ -70,6 +84,21 @@ impl Trace {
     }
 }
 
+/// A number, as it is written.
+pub(super) fn push_number(line: &mut String, number: u64) {
+    let (mut digits, mut first, mut rest) = ([0; 20], 20, number);
+    loop {
+        first -= 1;
+        // One digit.
+        digits[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    line.extend(digits[first..].iter().copied().map(char::from));
+}
+
 fn keep(lines: &mut Option<Vec<String>>, line: &str) {
     if let Some(lines) = lines.as_mut().filter(|lines| lines.len() < MOST_LINES) {
         lines.push(line.trim_end().to_owned());
@@ -82,7 +111,16 @@ mod tests {
 
     use sha2::{Digest, Sha256};
 
-    use super::{Trace, hex};
+    use super::{Trace, hex, push_number};
+
+    #[test]
+    fn a_number_is_written_as_ever() {
+        for number in [0, 7, 10, 999_999, 1_000_000, u64::MAX] {
+            let mut line = String::new();
+            push_number(&mut line, number);
+            assert_eq!(line, number.to_string());
+        }
+    }
 
     #[test]
     fn the_digest_is_that_of_all_lines_whenever_it_is_asked_for() {
