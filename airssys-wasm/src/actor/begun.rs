@@ -40,7 +40,8 @@ impl Begun {
                 Some(InTurn::Crash(moment)) if !has_crashed => *ran = Ran::Crashed(planned(moment)),
                 Some(InTurn::Hang) if !has_crashed => {
                     let deadline = identity.terms.limits.turn_deadline;
-                    tokio::time::sleep(deadline).await;
+                    // Boxed: each turn of a seeded host comes by here.
+                    Box::pin(tokio::time::sleep(deadline)).await;
                     *ran = Ran::Crashed(Crash::Deadline { deadline });
                 }
                 // What comes of memory that is refused is the guest's own matter.

@@ -13,13 +13,17 @@ impl ComponentActor {
     #[cold]
     pub(super) async fn look(&mut self, hand: &Hand<'_>) -> Result<Option<Box<Begun>>, ExitReason> {
         if self.instance.as_ref().is_some_and(|instance| instance.is_short())
-            && let Flow::Exit(reason) = self.renew().await
+            // Boxed: each turn of a seeded host comes here, and this future is large.
+            && let Flow::Exit(reason) = Box::pin(self.renew()).await
         {
             return Err(reason);
         }
         let Some(seeded) = self.identity.mesh.seeded.clone() else { return Ok(None) };
         let said = seeded.turn(&turn_of(self.identity.address(), hand));
-        said.wait().await;
+        // As above: half of the turns do not wait.
+        if said.waits() {
+            Box::pin(said.wait()).await;
+        }
         let (queued, capacity) = (self.identity.mailbox.len(), self.identity.mailbox.capacity());
         if queued > capacity {
             let actor = self.identity.address();

@@ -754,6 +754,11 @@ impl fmt::Debug for Seeded {
 }
 
 impl Said {
+    /// Whether others go on first.
+    pub(crate) fn waits(&self) -> bool {
+        self.wait.is_some()
+    }
+
     /// Lets others go on first, as the seed says.
     pub(crate) async fn wait(self) {
         match self.wait {
