@@ -23,8 +23,10 @@ mod trace;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
 use std::time::Duration;
 use std::{fmt, io, panic, thread};
 
@@ -765,12 +767,26 @@ impl Said {
             None => {}
             Some(Wait::Others(times)) => {
                 for _ in 0..times {
-                    tokio::task::yield_now().await;
+                    step_aside().await;
                 }
             }
             Some(Wait::For(time)) => tokio::time::sleep(time).await,
         }
     }
+}
+
+/// Lets those go on who can now. What yields to tokio goes on when nobody else has anything to do, and the kernel was
+/// asked whether there is news: that takes longer than a turn, and each such wait would be one until all others sleep.
+async fn step_aside() {
+    let mut is_back = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_back, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// How a turn waits where nobody has written it: half of them do not.

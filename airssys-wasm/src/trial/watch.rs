@@ -14,9 +14,11 @@ use crate::seeded::Seeded;
 /// The invariants of one run.
 pub(super) struct Watch(Vec<Watched>);
 
+/// Says what is there in the place of what should be; none where it holds.
+type Broken = Box<dyn Fn(&Runtime) -> Option<String> + Send + Sync>;
+
 struct Watched {
-    /// What is there in the place of what should be; none where it holds.
-    broken: Box<dyn Fn(&Runtime) -> Option<String> + Send + Sync>,
+    broken: Broken,
     /// The services that it is about; none for all.
     services: Option<Vec<String>>,
     /// See [`Invariant::within`].
