@@ -440,7 +440,9 @@ impl Tree {
     fn finds(&self, seeds: u64, cache: &Path) -> Option<Shrunk> {
         let explored = self.trial.explore(Seeds::Many(seeds), Some(cache), |_| ()).unwrap();
         let bounds = Bounds { runs: MOST_RUNS, time: Duration::from_secs(600), jobs: 1 };
-        Some(self.trial.shrink(&explored.failure?, bounds, Some(cache), |_| ()).unwrap().expect("it fails again"))
+        let shrunk = self.trial.shrink(&explored.failure?, bounds, Some(cache), |_| ()).unwrap();
+        assert!(shrunk.is_some(), "it fails again");
+        shrunk
     }
 }
 
