@@ -17,6 +17,7 @@ mod crash;
 mod cut_off;
 mod damage;
 mod deploy;
+mod digest;
 mod direct;
 mod dispatch;
 mod door;
