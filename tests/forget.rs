@@ -291,7 +291,7 @@ async fn who_waits_for_a_back_off_is_not_waited_for_and_starts_at_once() {
         }
         let starts = mesh.status(other).started;
         mesh.tell(crashing, &Command::Trap(Trap::Panic)).await.unwrap();
-        // That nobody lives is not enough: a moment later the supervisor begins to wait, and only who waits can be told.
+        // That nobody lives is not enough: it is a moment later that the supervisor begins to wait.
         until("the supervisor waits", async || states(&mesh).await == ["down", "restarting"]).await;
         for service in [other, crashing] {
             mesh.tell(service, &increment()).await.unwrap();

@@ -25,7 +25,7 @@ use super::tls::Stream;
 use super::{BUFFER, ClientError};
 use crate::capability::{Host, HttpPattern, HttpTarget};
 use crate::hex;
-use crate::seeded::{FaultKind, Seeded, sum};
+use crate::seeded::{FaultKind, Seeded, push_sum};
 
 /// Where a name leads whose peer says nothing of it: an address that is kept for examples, and counts as anybody's.
 const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
@@ -151,7 +151,9 @@ impl Serving {
             }
             Answer::part(&peer.body, usize::try_from(length).unwrap_or_default())
         } else {
-            seeded.note(format_args!("peer {name} answers {status} body {}", sum(&peer.body)));
+            let mut body = String::new();
+            push_sum(&mut body, &peer.body);
+            seeded.note(format_args!("peer {name} answers {status} body {body}"));
             Answer::whole(peer.body.clone())
         };
         let mut response = Response::new(body);
