@@ -33,7 +33,7 @@ pub(super) struct Arrivals<W, P, S> {
     phase: Phase<W>,
     /// The schema of the release before that one.
     schema_before: Option<u32>,
-    /// Whether the release is the one that served when the host ended: what is stored of those who come is what it left.
+    /// Whether the release is the one that served when the host ended: what is stored of those who come it has left.
     is_left: bool,
     /// Those who sleep and whose state was brought over to another schema, or is to be put back: no more than there are
     /// keys.

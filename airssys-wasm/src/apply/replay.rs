@@ -275,6 +275,11 @@ pub async fn replay(capsule: &Capsule, release: Release, code_cache: Option<Path
 ///     }
 ///     Ok(again)
 /// }
+///
+/// /// Where the code of one lies that a debugger is to look at.
+/// async fn text_of(capsule: &Capsule, release: Release) -> Result<usize, ReplayError> {
+///     Ok(Replayer::load_for_debugger(capsule, release).await?.debug_image()?.text_address)
+/// }
 /// ```
 pub struct Replayer {
     engines: Arc<Engines>,

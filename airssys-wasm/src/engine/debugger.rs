@@ -14,11 +14,13 @@ const OS_ABI: usize = 7;
 /// # Example
 ///
 /// ```
-/// use airssys_wasm::command::DebugImage;
+/// use airssys_wasm::command::{Capsule, DebugImage, ReplayError, Replayer};
+/// use airssys_wasm::registry::Release;
 ///
 /// /// What tells gdb of the code, when it was written to that file.
-/// fn told(image: &DebugImage, file: &std::path::Path) -> String {
-///     format!("add-symbol-file {} -s .text {:#x}", file.display(), image.text_address)
+/// async fn told(capsule: &Capsule, release: Release, file: &str) -> Result<String, ReplayError> {
+///     let DebugImage { text_address, .. } = Replayer::load_for_debugger(capsule, release).await?.debug_image()?;
+///     Ok(format!("add-symbol-file {file} -s .text {text_address:#x}"))
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]

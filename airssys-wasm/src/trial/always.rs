@@ -30,7 +30,9 @@ impl Always {
     ///
     /// # Example
     ///
-    /// See [`Always`].
+    /// ```
+    /// let _all_is_well = airssys_wasm::trial::Always::new(|_| Ok(()));
+    /// ```
     pub fn new(holds: impl Fn(&Runtime) -> Result<(), String> + Send + Sync + 'static) -> Self {
         Self(Arc::new(holds))
     }

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::act::{self, Act};
 use super::http;
 use super::invariant::{self, Invariant};
-use super::judges::{self, Judge};
+use super::judge::{self, Judge};
 use super::peer;
 pub(super) use super::said::{Message, Said};
 use super::written::{folder_of, time};
@@ -49,7 +49,7 @@ struct Written {
     #[serde(default)]
     invariant: Vec<Spanned<invariant::Written>>,
     #[serde(default)]
-    judge: Vec<Spanned<judges::Written>>,
+    judge: Vec<Spanned<judge::Written>>,
     #[serde(default)]
     kill: Vec<Spanned<String>>,
     #[serde(default = "yes")]

@@ -1,7 +1,7 @@
 //! `[[invariant]]`: what holds of the committed states of services after each commit, not only in the end.
 //!
-//! A side of it is read from states without asking anybody: no message is sent for it, and no turn begins. It refuses to
-//! guess how a value is written: the file says that.
+//! A side of it is read from states without asking anybody: no message is sent for it, and no turn begins. It refuses
+//! to guess how a value is written: the file says that.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,22 +1,20 @@
-//! `[[judge]]`: a component that is told what the clients of a run were told, and says whether that may be.
+//! Judges at work: a component is told what the clients of a run were told, and says whether that may be.
 //!
 //! It runs when the run is over, alone in a mesh of its own: it is no part of what is judged, nothing goes wrong in it,
 //! and what it does changes nothing of the run. It refuses to be believed where it fails: a judge that does not answer
 //! holds nothing.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use toml::Spanned;
+use serde::Serialize;
 
 use super::TrialError;
-use super::act::found;
+use super::judge::Judge;
 use super::said::{Message, Said};
-use super::written::{folder_of, seconds};
-use crate::config_file::{ConfigError, Source};
+use super::written::seconds;
 use crate::runtime::Runtime;
 use crate::seeded::Seeded;
 use crate::topology::Topology;
@@ -27,21 +25,6 @@ const JUDGE: &str = "judge";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The most of what it says that is told, in characters.
 const MOST_TOLD: usize = 500;
-
-/// A judge as it is written.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Written {
-    component: Spanned<String>,
-}
-
-/// A component that judges.
-#[derive(Debug, Clone)]
-pub(super) struct Judge {
-    /// As it is named in the file.
-    named: String,
-    component: PathBuf,
-}
 
 /// What a judge is told, as JSON. More fields may come.
 #[derive(Debug, Clone, Serialize)]
@@ -134,13 +117,6 @@ impl Heard {
 }
 
 impl Judge {
-    pub(super) fn of(source: &Source, written: &Spanned<Written>) -> Result<Self, ConfigError> {
-        let component = &written.get_ref().component;
-        let named = component.get_ref();
-        let _it_is_there = found(source, &component.span(), named)?;
-        Ok(Self { named: named.clone(), component: folder_of(source).join(named) })
-    }
-
     /// Tells it all that was heard, and then that this is the end; the first that may not be, as it says.
     pub(super) fn judges(
         &self,

@@ -17,6 +17,7 @@ mod folders;
 mod http;
 mod invariant;
 mod jobs;
+mod judge;
 mod judges;
 mod listeners;
 mod operator;

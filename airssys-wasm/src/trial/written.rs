@@ -1,5 +1,5 @@
-//! What is written in a test file in more than one place: times, and paths from where it lies; and how a time of a run is
-//! told.
+//! What is written in a test file in more than one place: times, and paths from where it lies; and how a time of a
+//! run is told.
 
 use std::path::Path;
 use std::time::Duration;

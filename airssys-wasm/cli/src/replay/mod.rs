@@ -31,7 +31,7 @@ pub(crate) struct Args {
     ///
     /// The release is compiled anew for that, with nothing optimized away. A component keeps its lines where it was
     /// built with them: for Rust, `debug = true` and `strip = "none"` in the profile. Without them gdb knows the names
-    /// of its functions. gdb has to be installed; where stdin is no terminal it prints the functions that ran, and ends.
+    /// of its functions. gdb has to be installed. Where stdin is no terminal it prints the functions that ran and ends.
     #[arg(long, conflicts_with = "json")]
     debug: bool,
     /// What gdb runs.
