@@ -1,4 +1,4 @@
-//! A seed means the same run for ever, on each machine.
+//! A seed means the same run on each machine, until somebody changes what a run is.
 //!
 //! Those are components whose texts stand in this tree: what a tool chain makes of a source may have other instructions
 //! tomorrow, and a run counts them.
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// The digest of the run with this seed. Who changes what a run is, or how it is written down, writes the new one here:
 /// seeds that somebody has kept mean another run from then on.
-const DIGEST: (u64, &str) = (7, "e6144a6024889e2cab602e334ed3cc4332a785bb875f8481de6de0306b43401b");
+const DIGEST: (u64, &str) = (7, "7390f205948734d670cf2953779301fccf2a76c8624a649e45b0118cdf9cf492");
 
 const TOPOLOGY: &str = r#"
     name = "fixed"
@@ -114,7 +114,7 @@ fn trial(settings: &str) -> (Trial, TempDir) {
 }
 
 #[test]
-fn a_seed_means_the_same_run_for_ever() {
+fn a_seed_means_the_same_run_on_each_machine() {
     let (seed, digest) = DIGEST;
     let (trial, _folder) = trial("");
     let tried = trial.run(seed, Some(&code_cache()), true).unwrap_or_else(|error| panic!("{error}"));

@@ -20,7 +20,7 @@ pub(crate) fn run() -> Result<(), Error> {
     let mut left_out: Vec<LeftOut> = guests::build("dev")?.into_iter().map(LeftOut::for_want_of).collect();
     for (programs, what, tests) in &OF_TESTS {
         if !programs.ensure_or_leave_out(what)? {
-            left_out.push(LeftOut { tests: (*tests).to_owned(), why: format!("there is not {what} here") });
+            left_out.push(LeftOut { tests: (*tests).to_owned(), why: format!("{what} cannot be had here") });
         }
     }
     let folder = root();
