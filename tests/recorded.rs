@@ -100,10 +100,10 @@ async fn one_that_takes_much_longer_is_told() {
     for number in 1..=25 {
         plain(&mesh, "", "anna", number).await;
     }
-    let told = refused(&mesh, "slow", &[]).await;
+    let told = refused(&mesh, "slower", &[]).await;
     assert_eq!(told.kinds, [Deviation::Latency], "{told}");
     let slow = gated(None, &[Deviation::Latency]);
-    let deployed = mesh.runtime.deploy("counter", mesh.release("two", "slow"), slow).await;
+    let deployed = mesh.runtime.deploy("counter", mesh.release("two", "slower"), slow).await;
     assert_eq!(deployed.unwrap().ended().await, Progress::Live);
     mesh.stop().await;
 }
