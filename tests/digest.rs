@@ -90,8 +90,8 @@ const TEST: &str = r#"
     equals = "still there?"
 "#;
 
-/// The folder of the components, a topology that begins with this, and a trial.
-fn trial(settings: &str) -> (Trial, TempDir) {
+/// The trial, and the folder of the components.
+fn trial() -> (Trial, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../airssys-wasm/doc");
     for (name, text, version) in [
@@ -108,7 +108,7 @@ fn trial(settings: &str) -> (Trial, TempDir) {
         let manifest = format!("name = \"{text}\"\nversion = \"{version}\"\n");
         std::fs::write(folder.path().join(format!("{name}.toml")), manifest).unwrap();
     }
-    std::fs::write(folder.path().join("airssys.toml"), format!("{TOPOLOGY}\n{settings}")).unwrap();
+    std::fs::write(folder.path().join("airssys.toml"), TOPOLOGY).unwrap();
     let trial = Trial::parse(TEST, folder.path()).unwrap_or_else(|error| panic!("{error}"));
     (trial, folder)
 }
@@ -116,7 +116,7 @@ fn trial(settings: &str) -> (Trial, TempDir) {
 #[test]
 fn a_seed_means_the_same_run_on_each_machine() {
     let (seed, digest) = DIGEST;
-    let (trial, _folder) = trial("");
+    let (trial, _folder) = trial();
     let tried = trial.run(seed, Some(&code_cache()), true).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(tried.broken, Vec::<String>::new());
     let steps = tried.steps.join("\n");
