@@ -435,6 +435,8 @@ impl Supervisor {
             },
             Command::Delete(name) => match self.find(&name).map(|at| (at, self.children[at].pid)) {
                 None => "not found",
+                // Where nothing is waited for, one that was told to stop may still be on its way out.
+                Some((_, Pid::Undefined)) if world.lives(&name, false) => "running",
                 Some((at, Pid::Undefined)) => {
                     self.children.remove(at);
                     "ok"
