@@ -2,7 +2,9 @@
 //!
 //! Most answers come within microseconds, and setting a timer for each of them would cost more than the answer: a lock
 //! and a place in the timer wheel, and, where the wheel sleeps, a system call that wakes it. So who waits first waits
-//! for the next *beat* as well, which somebody gives every few milliseconds, and sets a timer only when it comes.
+//! for the next *beat* as well, which somebody gives every few milliseconds, and sets a timer only when it comes. Where
+//! the deadline is far away, it waits for one of the rare beats: under load answers are some milliseconds in coming, and
+//! each beat would wake all who wait for one.
 //!
 //! # Hot path
 //!
@@ -14,7 +16,9 @@
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
@@ -33,12 +37,36 @@ pub enum Early<I> {
     Interrupted(I),
 }
 
+/// One in so many beats is a rare one.
+const RARE: u64 = 16;
+
+/// What is farther away than this when it is waited for comes after the next rare beat, however late that is.
+const FAR: Duration = Duration::from_millis(100);
+
 /// The beat that those who wait share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pulse {
     beat: Notify,
+    rare: Notify,
+    beats: AtomicU64,
+    begun: Instant,
+    /// When the last beat was, in nanoseconds since it was begun.
+    last: AtomicU64,
     /// Whether nobody beats, and who waits sets a timer at once.
     at_once: bool,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self {
+            beat: Notify::new(),
+            rare: Notify::new(),
+            beats: AtomicU64::new(0),
+            begun: Instant::now(),
+            last: AtomicU64::new(0),
+            at_once: false,
+        }
+    }
 }
 
 impl Pulse {
@@ -59,12 +87,25 @@ impl Pulse {
     /// ```
     #[must_use]
     pub fn at_once() -> Self {
-        Self { beat: Notify::new(), at_once: true }
+        Self { at_once: true, ..Self::default() }
     }
 
-    /// Gives a beat: those who wait since before it set a timer now.
+    /// Gives a beat, as somebody does each few milliseconds: those who wait since before it set a timer now. With one
+    /// beat in 16 those do as well whose deadlines are more than 100 milliseconds away.
     pub fn beat(&self) {
+        let since = u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.last.store(since, Ordering::Relaxed);
         self.beat.notify_waiters();
+        if self.beats.fetch_add(1, Ordering::Relaxed) % RARE == RARE - 1 {
+            self.rare.notify_waiters();
+        }
+    }
+
+    /// The beat that one waits for who has so much time. The last beat was a moment ago, which spares a look at the
+    /// clock.
+    fn beat_before(&self, deadline: Instant) -> &Notify {
+        let last = self.begun + Duration::from_nanos(self.last.load(Ordering::Relaxed));
+        if deadline.saturating_duration_since(last) > FAR { &self.rare } else { &self.beat }
     }
 
     /// Runs a future until a deadline, which is asked for when the future first has to wait.
@@ -89,7 +130,13 @@ impl Pulse {
         future: impl Future<Output = T>,
         deadline: impl FnOnce() -> Instant,
     ) -> Result<T, Elapsed> {
-        match self.timeout_or(future, deadline, pending::<Infallible>).await {
+        let mut future = pin!(future);
+        if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+            return Ok(output);
+        }
+        let at = deadline();
+        // Boxed, as below.
+        match Box::pin(self.wait(at, self.beat_before(at), future, pending::<Infallible>)).await {
             Ok(output) => Ok(output),
             Err(Early::Elapsed) => Err(Elapsed),
             Err(Early::Interrupted(never)) => match never {},
@@ -112,20 +159,21 @@ impl Pulse {
             return Ok(output);
         }
         // Boxed, so that what need not wait carries nothing around for it: a future is copied when it is made.
-        Box::pin(self.wait(deadline(), future, interrupt)).await
+        Box::pin(self.wait(deadline(), &self.beat, future, interrupt)).await
     }
 
     /// Goes on with a future that had to wait when it was polled just now.
     async fn wait<T, I: Future>(
         &self,
         at: Instant,
+        beat: &Notify,
         mut future: Pin<&mut impl Future<Output = T>>,
         interrupt: impl FnOnce() -> I,
     ) -> Result<T, Early<I::Output>> {
         let early = if self.at_once {
             None
         } else {
-            let mut beat = pin!(self.beat.notified());
+            let mut beat = pin!(beat.notified());
             let mut was_polled = true;
             poll_fn(|context| {
                 if !std::mem::take(&mut was_polled)
@@ -168,12 +216,14 @@ mod tests {
 
     use std::future::pending;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::task::{Context, Wake};
     use std::time::Duration;
 
     use tokio::task::yield_now;
     use tokio::time::Instant;
 
-    use super::{Elapsed, Pulse};
+    use super::{Elapsed, FAR, Pulse, RARE};
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_is_kept_after_a_beat_and_an_answer_before_it_needs_none() {
@@ -190,9 +240,35 @@ mod tests {
         });
         assert_eq!(answered.await.unwrap(), Ok(()));
         yield_now().await;
-        pulse.beat();
+        (0..RARE).for_each(|_| pulse.beat());
         assert_eq!(waits.await.unwrap(), Err(Elapsed));
         assert_eq!(begun.elapsed(), Duration::from_secs(5));
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_beat_wakes_nobody_whose_deadline_is_far_away_unless_it_is_a_rare_one() {
+        let pulse = Pulse::default();
+        let (near, far) = (Instant::now() + FAR, Instant::now() + 2 * FAR);
+        let [soon, late] = [near, far].map(|deadline| (deadline, Arc::new(Woken::default())));
+        let mut waiting = [&soon, &late].map(|(deadline, _)| Box::pin(pulse.timeout_at(pending::<()>(), || *deadline)));
+        for (waits, (_, woken)) in waiting.iter_mut().zip([&soon, &late]) {
+            let waker = Arc::clone(woken).into();
+            assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        let woken = || [&soon, &late].map(|(_, woken)| woken.0.load(Ordering::Relaxed));
+        (1..RARE).for_each(|_| pulse.beat());
+        assert_eq!(woken(), [1, 0]);
+        pulse.beat();
+        assert_eq!(woken(), [1, 1]);
     }
 
     #[tokio::test(start_paused = true)]
