@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The turn takes the request from here. It reads the message only where that is another one by now, which a layer has
-//! changed, and where it is not the first turn.
+//! changed, and where it is not the first turn. The response comes back by the same way, beside its block.
 //!
 //! A turn that has read of the rest, or whose response has left, is not tried again. Without streams everything lies in
 //! messages, bounded as these are.
@@ -30,7 +30,8 @@ use hyper::body::{Body as _, Frame};
 use tokio::sync::oneshot;
 use tokio::task::unconstrained;
 
-use super::Request;
+use super::block::{NotHttp, read_response};
+use super::{Request, Response};
 
 /// A body that comes bit by bit.
 pub(crate) type Body = UnsyncBoxBody<Bytes, Broken>;
@@ -52,6 +53,8 @@ pub(crate) enum Broken {
 /// Both ways of one request.
 pub(crate) struct Streams {
     request: Mutex<Option<Written>>,
+    /// A response, and its block, which is kept so that no other one lies where it did.
+    response: Mutex<Option<(::http::Response<Bytes>, Bytes)>>,
     /// Whether there is, or was, more of the request than its message has.
     has_rest: bool,
     rest: Mutex<Option<Body>>,
@@ -79,6 +82,7 @@ impl Streams {
         let written = written.map(|(request, block)| Written { request, block: place(block) });
         let streams = Self {
             request: Mutex::new(written),
+            response: Mutex::new(None),
             has_rest: rest.is_some(),
             rest: Mutex::new(rest),
             leaves: Mutex::new(Some(leaves)),
@@ -93,6 +97,23 @@ impl Streams {
     pub(crate) fn request(&self, block: &Bytes) -> Option<Request> {
         let written = self.request.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         (written.block == place(block)).then_some(written.request)
+    }
+
+    /// Hands over a response beside its block.
+    pub(crate) fn respond(&self, response: ::http::Response<Bytes>, block: &Bytes) {
+        *self.response.lock().unwrap_or_else(PoisonError::into_inner) = Some((response, block.clone()));
+    }
+
+    /// The response whose block this is: the one that was handed over, or read of a block that a layer has written.
+    ///
+    /// # Errors
+    ///
+    /// [`NotHttp`].
+    pub(crate) fn response(&self, block: &Bytes) -> Result<Response, NotHttp> {
+        match self.response.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some((response, written)) if place(&written) == place(block) => Ok(Ok(response)),
+            _ => read_response(block),
+        }
     }
 
     /// Whether something was read or has left, so that another turn cannot begin from the begin.

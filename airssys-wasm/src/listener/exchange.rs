@@ -244,7 +244,7 @@ impl Exchange<'_> {
         let block = write_request(&request).map_err(too_large)?;
         let (streams, left) = Streams::new(Some((request, &block)), rest);
         // It goes after `left`, which stands behind it: otherwise the end of the call would wake this task for that.
-        let _until_the_end = Arc::clone(&streams);
+        let both = Arc::clone(&streams);
         let mut left = left;
         let (connection, service) = (Arc::clone(self.connection), target.service.clone());
         let key = key.map(str::to_owned);
@@ -271,7 +271,7 @@ impl Exchange<'_> {
             return Ok(Answered::Left(response.map(|body| until_answered(body, ready(true)))));
         }
         let block = answer.map_err(|error| self.unanswered(&target.service, &error))?;
-        match read_response(&block.unwrap_or_default()) {
+        match both.response(&block.unwrap_or_default()) {
             Ok(Ok(response)) if response.status().is_informational() => Err(self.wrong(target, &response.status())),
             Ok(Ok(response)) => Ok(Answered::Whole(response)),
             Ok(Err(error)) => {

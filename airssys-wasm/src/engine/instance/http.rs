@@ -147,7 +147,7 @@ impl Instance {
             Ran::Done(error) => {
                 // Whatever the guest keeps of the request ends here.
                 streams.inspect(|streams| streams.close());
-                answered(&error.map_or_else(|| response.whole(), Err))
+                answered(error.map_or_else(|| response.whole(), Err), streams)
             }
             Ran::Fault(fault) => Ran::Fault(fault),
             // There is nothing to look at.
@@ -159,9 +159,14 @@ impl Instance {
 }
 
 /// An error of the guest's is an answer as well, and what the turn did does not happen then.
-fn answered(response: &crate::http::Response) -> Ran<Answered> {
-    match write_response(response) {
-        Ok(block) => Ran::Done(Answered { body: Some(block), commits: response.is_ok() }),
-        Err(misfit) => Ran::Fault(Fault::Internal(misfit.to_string())),
+fn answered(response: crate::http::Response, streams: Option<&Arc<Streams>>) -> Ran<Answered> {
+    let block = match write_response(&response) {
+        Ok(block) => block,
+        Err(misfit) => return Ran::Fault(Fault::Internal(misfit.to_string())),
+    };
+    let commits = response.is_ok();
+    if let (Ok(response), Some(streams)) = (response, streams) {
+        streams.respond(response, &block);
     }
+    Ran::Done(Answered { body: Some(block), commits })
 }
