@@ -44,6 +44,7 @@ mod judged_runs;
 mod keyed_schema;
 mod languages;
 mod learned;
+mod left_in_hand;
 mod libraries;
 mod listening;
 mod logger;

@@ -214,6 +214,12 @@ impl<M> Mailbox<M> {
         self.queue.load().as_ref().map_or(0, |queue| queue.receiver.len())
     }
 
+    /// How many messages cut-off turns left here that nobody has taken up again.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.hands.len()
+    }
+
     /// Whether nothing is queued and no cut-off turn left a message.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -227,7 +233,7 @@ impl<M> Mailbox<M> {
     /// Whether `consumer` would find something to take. What another one left is not for it: awake for that, it would
     /// keep its thread from whoever is to take it.
     fn has_something_for(&self, consumer: usize) -> bool {
-        self.has_queued() || self.hands.has_of(consumer)
+        self.has_queued() || self.hands.has_for(consumer)
     }
 
     /// What is forgotten here while nobody has anything to do: a message beside a consumer that sleeps until there is
@@ -320,7 +326,8 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Takes the next message: first what a cut-off turn of this consumer left, then the queue in order.
+    /// Takes the next message: first what a cut-off turn left, of this consumer or of one that has [handed it
+    /// on](Self::hand_on), then the queue in order.
     pub fn take(&self, consumer: usize) -> Option<InHand<'_, M>> {
         self.take_near(consumer, &mut Near::default())
     }
@@ -328,6 +335,8 @@ impl<M> Mailbox<M> {
     /// [`Mailbox::take`], for a consumer that keeps the queue at hand while it is awake.
     pub(crate) fn take_near(&self, consumer: usize, near: &mut Near<M>) -> Option<InHand<'_, M>> {
         if let Some(message) = self.hands.take(consumer) {
+            // As below.
+            self.pass_on();
             return Some(self.hand(consumer, message, true));
         }
         let Some(message) = near.take().or_else(|| {
@@ -381,7 +390,27 @@ impl<M> Mailbox<M> {
 
     /// A consumer has something else to do than to take the message that it may have been woken for.
     pub(crate) fn pass_on(&self) {
-        if self.consumers.len() > 1 && self.has_queued() {
+        if self.consumers.len() > 1 && (self.has_queued() || self.hands.has_for_anybody()) {
+            self.ring();
+        }
+    }
+
+    /// Consumer `consumer` does not come back by itself: what its cut-off turn left is for the others from now on.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use airssys_rt_shim::mailbox::{Mailbox, Overflow};
+    ///
+    /// let mailbox = Mailbox::new(4, Overflow::Wait, 2);
+    /// mailbox.try_send("one").unwrap();
+    /// drop(mailbox.take(0)); // a turn that did not end
+    /// assert!(mailbox.take(1).is_none());
+    /// mailbox.hand_on(0);
+    /// assert_eq!(mailbox.take(1).unwrap().done(), "one");
+    /// ```
+    pub fn hand_on(&self, consumer: usize) {
+        if !planted::is("left-and-not-handed-on") && self.hands.hand_on(consumer) {
             self.ring();
         }
     }

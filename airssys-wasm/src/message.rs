@@ -94,6 +94,10 @@ pub(crate) struct Envelope {
     pub(crate) deadline: Option<Instant>,
     /// How often its handling was begun and cut off.
     pub(crate) attempt: u32,
+    /// Whether the next try does not count: the last one was a release's that did not stay, or never began.
+    pub(crate) is_forgiven: bool,
+    /// Over what its last try crashed, where it may be tried again.
+    pub(crate) crashed: Option<Box<Crash>>,
     /// The function that it calls, where it is no message of bytes: the body is a block of its arguments then.
     pub(crate) function: Option<Arc<FunctionType>>,
     /// What the sender wrote.

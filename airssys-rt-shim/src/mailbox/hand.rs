@@ -10,6 +10,9 @@ use super::room::Room;
 use crate::baton::Baton;
 use crate::doorbell::Doorbell;
 
+/// Whose it is that whoever takes next may have.
+const ANYBODY: usize = usize::MAX;
+
 /// What consumers held when their turns were cut off, each with the number of its consumer. Cold.
 pub(super) struct Hands<M> {
     left: Mutex<Vec<(usize, M)>>,
@@ -32,8 +35,25 @@ impl<M> Hands<M> {
         !self.any.load(Ordering::Acquire)
     }
 
-    pub(super) fn has_of(&self, consumer: usize) -> bool {
-        !self.is_empty() && self.lock().iter().any(|(owner, _)| *owner == consumer)
+    pub(super) fn has_for(&self, consumer: usize) -> bool {
+        !self.is_empty() && self.lock().iter().any(|(owner, _)| is_for(*owner, consumer))
+    }
+
+    pub(super) fn has_for_anybody(&self) -> bool {
+        self.has_for(ANYBODY)
+    }
+
+    /// What this consumer left is anybody's from now on; whether there is something.
+    pub(super) fn hand_on(&self, consumer: usize) -> bool {
+        let mut left = self.lock();
+        let mut own = left.iter_mut().filter(|(owner, _)| *owner == consumer).peekable();
+        let any = own.peek().is_some();
+        own.for_each(|(owner, _)| *owner = ANYBODY);
+        any
+    }
+
+    pub(super) fn len(&self) -> usize {
+        if self.is_empty() { 0 } else { self.lock().len() }
     }
 
     pub(super) fn take(&self, consumer: usize) -> Option<M> {
@@ -41,7 +61,7 @@ impl<M> Hands<M> {
             return None;
         }
         let mut left = self.lock();
-        let mine = left.iter().position(|(owner, _)| *owner == consumer)?;
+        let mine = left.iter().position(|(owner, _)| is_for(*owner, consumer))?;
         let (_, message) = left.remove(mine);
         self.any.store(!left.is_empty(), Ordering::Release);
         Some(message)
@@ -58,6 +78,10 @@ impl<M> Hands<M> {
         self.any.store(false, Ordering::Release);
         left.drain(..).map(|(_, message)| message).collect()
     }
+}
+
+fn is_for(owner: usize, consumer: usize) -> bool {
+    owner == consumer || owner == ANYBODY
 }
 
 /// The message that a consumer is handling.

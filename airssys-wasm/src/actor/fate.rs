@@ -10,7 +10,7 @@ use crate::middleware::Metrics;
 
 impl ComponentActor {
     /// What becomes of the message over which the instance ended.
-    pub(super) async fn crashed(&mut self, hand: Hand<'_>, crash: Crash) -> Flow {
+    pub(super) async fn crashed(&mut self, mut hand: Hand<'_>, crash: Crash) -> Flow {
         let service = &self.identity.service;
         let retries = self.identity.terms.retries;
         Metrics::count(&service.metrics.crashed);
@@ -27,20 +27,22 @@ impl ComponentActor {
         if !stand_in && self.tolerates() {
             // The one before says whether it crashes over this message, too.
             if Box::pin(self.begin_stand_in(crashed.map_or(StandIn::Over, StandIn::For))).await {
-                self.live.forgive(hand.id);
+                hand.is_forgiven = true;
                 drop(hand);
                 return Flow::Continue;
             }
         } else if !stand_in && self.live.roll_back(&crash) {
             // The release that survives gets the message as if nobody had tried it.
-            self.live.forgive(hand.id);
+            hand.is_forgiven = true;
             drop(hand);
             // Boxed, as the others here: most ends of an instance go on to the supervisor, and carry none of this.
             return Box::pin(self.go_on()).await;
         }
         let again = hand.attempt < retries && hand.may_be_tried_again();
         if again {
-            // It stays in hand: the next incarnation finds it first, and counts.
+            // It stays in hand: the next incarnation finds it first, and counts. Only the supervisor knows whether there
+            // is one: where there is none, it goes to another member or is buried when the supervisor says so.
+            hand.crashed = Some(Box::new(crash.clone()));
             drop(hand);
         } else {
             let reason = dead_reason(retries, crash.clone());

@@ -6,7 +6,6 @@
 //!
 //! Invariant: an incarnation's instance is of the release that was live here when the instance began to serve.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -21,7 +20,6 @@ use super::swap::{End, Ordered, Swap};
 use super::watch::Watch;
 use crate::error::Crash;
 use crate::settings::Terms;
-use crate::state::NO_MESSAGE;
 use crate::turn::cut::Cut;
 
 /// What serves one place.
@@ -29,8 +27,6 @@ use crate::turn::cut::Cut;
 pub(crate) struct Live {
     /// What whoever starts here starts with: as `here` says, to be read without a lock.
     serving: ArcSwap<Serving>,
-    /// The message that a release on probation crashed over: that try does not count.
-    forgiven: AtomicU64,
     here: Mutex<Here>,
     /// Told when something is offered.
     offered: Notify,
@@ -75,7 +71,6 @@ impl Live {
         }
         Arc::new(Self {
             serving: ArcSwap::new(serving),
-            forgiven: AtomicU64::new(NO_MESSAGE),
             here: Mutex::new(Here { release, presence: Presence::default(), watch }),
             offered: Notify::new(),
         })
@@ -310,16 +305,6 @@ impl Live {
 
     pub(super) fn watched(&self) -> Option<Arc<Watch>> {
         self.lock().watch.clone()
-    }
-
-    /// The next try of this message, which is in hand, does not count.
-    pub(super) fn forgive(&self, message: u64) {
-        self.forgiven.store(message, Ordering::Release);
-    }
-
-    /// Whether that was said of this message. It holds for one try only.
-    pub(super) fn was_forgiven(&self, message: u64) -> bool {
-        self.forgiven.swap(NO_MESSAGE, Ordering::AcqRel) == message
     }
 
     /// An incarnation begins. Whether something may serve here.

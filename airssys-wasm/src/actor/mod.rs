@@ -121,11 +121,11 @@ impl Behavior for ComponentActor {
         self.instance.as_ref().map_or(0, Instance::stack)
     }
 
-    async fn turn(&mut self, hand: Hand<'_>) -> Flow {
+    async fn turn(&mut self, mut hand: Hand<'_>) -> Flow {
         if self.watching.as_ref().is_some_and(|watching| watching.tries_again() || watching.begins_again())
             && let Flow::Exit(reason) = Box::pin(self.begin_again()).await
         {
-            self.live.forgive(hand.id);
+            hand.is_forgiven = true;
             drop(hand);
             return Flow::Exit(reason);
         }
@@ -134,7 +134,7 @@ impl Behavior for ComponentActor {
             match Box::pin(self.look(&hand)).await {
                 Ok(looked) => begun = looked,
                 Err(reason) => {
-                    self.live.forgive(hand.id);
+                    hand.is_forgiven = true;
                     drop(hand);
                     return Flow::Exit(reason);
                 }
@@ -183,7 +183,7 @@ impl Behavior for ComponentActor {
             handled.await
         };
         instance.recorded_message(&ran);
-        if let Some(begun) = &begun {
+        if let Some(begun) = &mut begun {
             let watching = self.watching.as_deref_mut();
             Box::pin(begun.over((&self.identity, instance), watching, (&hand, left), &mut ran)).await;
         }
@@ -304,7 +304,7 @@ impl ComponentActor {
             self.handled(hand, Err(CallError::Timeout));
             return None;
         }
-        if hand.adopted() && !self.live.was_forgiven(hand.id) {
+        if hand.adopted() && !std::mem::take(&mut hand.is_forgiven) {
             // Its turn crashed and is tried again, or it was cut off by a kill or a panic of the host.
             hand.attempt += 1;
             if hand.attempt > self.identity.terms.retries {

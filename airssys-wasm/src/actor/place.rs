@@ -116,10 +116,15 @@ fn worker(
         },
         move || {
             place.leave();
-            // The last one closes the door of a mailbox that several share; a lane is its own consumer's. One that is
-            // stopped may be deleted after that.
-            if !is_gone.swap(true, Ordering::AcqRel) && (left.fetch_sub(1, Ordering::AcqRel) == 1 || partitioned) {
+            // One that is stopped may be deleted after that.
+            if is_gone.swap(true, Ordering::AcqRel) {
+                return;
+            }
+            // The last one closes the door of a mailbox that several share; a lane is its own consumer's.
+            if left.fetch_sub(1, Ordering::AcqRel) == 1 || partitioned {
                 identity.mesh.close(&identity.mailbox);
+            } else {
+                identity.mailbox.hand_on(consumer);
             }
         },
     );

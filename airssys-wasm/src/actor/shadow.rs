@@ -296,6 +296,8 @@ fn copy(envelope: &Envelope) -> Option<Envelope> {
         },
         deadline: None,
         attempt: envelope.attempt,
+        is_forgiven: false,
+        crashed: None,
         function: envelope.function.clone(),
         body: envelope.body.clone(),
         streams: None,

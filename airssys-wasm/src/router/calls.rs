@@ -357,6 +357,8 @@ impl Mesh {
                 delivery,
                 deadline,
                 attempt: 0,
+                is_forgiven: false,
+                crashed: None,
                 function: None,
                 body,
                 streams: None,

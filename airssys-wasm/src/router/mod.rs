@@ -328,8 +328,10 @@ impl Mesh {
 
     /// Closes a mailbox for good; what is in it is dead letters.
     pub(crate) fn close(&self, mailbox: &Mailbox) {
-        for envelope in mailbox.close() {
-            self.bury(*envelope, DeadReason::Stopped);
+        for mut envelope in mailbox.close() {
+            // One that crashed and was to be tried again.
+            let crashed = envelope.crashed.take().map(|crash| DeadReason::Crashed(*crash));
+            self.bury(*envelope, crashed.unwrap_or(DeadReason::Stopped));
         }
     }
 

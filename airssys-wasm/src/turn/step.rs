@@ -129,6 +129,8 @@ impl Message {
             delivery,
             deadline: None,
             attempt: self.attempt,
+            is_forgiven: false,
+            crashed: None,
             function: self.function.clone(),
             body: self.body.clone(),
             streams: None,
