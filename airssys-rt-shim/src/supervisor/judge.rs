@@ -17,6 +17,7 @@ use crate::supervisor::deed::{Deed, Entry, Hearing, What};
 use crate::supervisor::model;
 use crate::supervisor::news::Listener;
 use crate::supervisor::replay;
+use crate::supervisor::spec::check_child;
 
 /// Who compares what the supervisors of a system do with what OTP's would. Clones are the same judge.
 ///
@@ -129,6 +130,8 @@ impl Judge {
             }
             Event::Hurry { child } => Hearing::Hurry(child.to_string()),
             Event::Command { command, .. } => match command {
+                // It is refused as it is written.
+                Command::StartChild(spec) if check_child(spec, state.auto_shutdown).is_err() => return None,
                 Command::StartChild(spec) => Hearing::Command(model::Command::Start(plan(spec))),
                 Command::TerminateChild(child) => Hearing::Command(model::Command::Terminate(child.to_string())),
                 Command::RestartChild(child) => Hearing::Command(model::Command::Restart(child.to_string())),

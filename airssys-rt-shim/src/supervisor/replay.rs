@@ -397,9 +397,14 @@ impl World for Replay<'_> {
             return Came::Failed;
         }
         if self.blocks {
-            let next = self.entries.get(self.next).filter(|entry| entry.step == self.step);
-            if next.is_some_and(|entry| matches!(&entry.what, What::Did(Deed::Leave(left)) if left == name)) {
-                self.next += 1;
+            let next = self.entries.iter().skip(self.next).take_while(|entry| entry.step == self.step);
+            let mut left = next.map_while(|entry| match &entry.what {
+                What::Did(Deed::Leave(left)) => Some(left),
+                _ => None,
+            });
+            // Behind whoever was stopped in the same decision.
+            if let Some(at) = left.position(|left| left == name) {
+                self.next += at + 1;
                 return Came::Left;
             }
         }

@@ -1,20 +1,34 @@
-//! What a supervisor promises, case by case, of the decisions alone. Each case is a spec and a script: what happens,
+//! What a supervisor promises, case by case, of the decisions alone, and before the judge. Each case is a spec and a
+//! script: what happens,
 //! and what is done then.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::decide::{Action, Command, Event, Generation, Outcome, ReplyId, State, decide};
-use super::{AutoShutdown, Backoff, Beyond, ChildContext, ChildError, ChildKey, SpecError, Strategy, SupervisorSpec};
+use super::decide::{Action, Command, Event, Generation, Outcome, ReplyId, State};
+use super::{
+    AutoShutdown, Backoff, Beyond, ChildContext, ChildError, ChildKey, Judge, SpecError, Strategy, SupervisorSpec,
+};
 use crate::child::{ChildSpec, Restart, Shutdown, StartChild, Starting, StopReason};
 use crate::exit::ExitReason;
 
-struct Never;
+/// Somebody may have stopped it until further notice.
+#[derive(Default)]
+struct Never(AtomicBool);
 
 impl StartChild for Never {
     fn start(&self, _: ChildContext) -> Starting {
         unreachable!("decisions start nothing")
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set_stopped(&self, is_stopped: bool) {
+        self.0.store(is_stopped, Ordering::Relaxed);
     }
 }
 
@@ -45,7 +59,7 @@ fn supervisor(text: &str) -> SupervisorSpec {
 
 fn child(text: &str) -> ChildSpec {
     let mut words = text.split_whitespace();
-    let mut spec = ChildSpec::worker(words.next().unwrap(), Arc::new(Never));
+    let mut spec = ChildSpec::worker(words.next().unwrap(), Arc::new(Never::default()));
     for word in words {
         match word {
             "transient" => spec.restart = Restart::Transient,
@@ -69,9 +83,17 @@ struct Bench {
     /// The last incarnation of each name.
     started: Vec<(String, ChildKey, Generation)>,
     answers: u64,
+    judge: Judge,
 }
 
 impl Bench {
+    fn of(spec: &str) -> Self {
+        let state = State::new(&supervisor(spec));
+        // A script says when somebody looks at the clock, which may be late.
+        let judge = Judge::with_late_timers(Duration::from_secs(1_000));
+        Self { state, now: Duration::ZERO, started: Vec::new(), answers: 0, judge }
+    }
+
     fn child(&self, name: &str) -> (ChildKey, Generation) {
         let found = self.started.iter().rev().find(|(started, ..)| started == name);
         found.map(|&(_, key, generation)| (key, generation)).unwrap_or_else(|| panic!("{name} was not started"))
@@ -84,7 +106,7 @@ impl Bench {
     }
 
     fn event(&mut self, event: Event) -> String {
-        let actions = decide(&mut self.state, event, self.now);
+        let actions = self.judge.decide("judged", &mut self.state, event, self.now);
         actions.into_iter().map(|action| self.show(&action)).collect::<Vec<_>>().join(", ")
     }
 
@@ -160,6 +182,11 @@ impl Bench {
             ["hurry", name] => self.event(Event::Hurry { child: name.into() }),
             ["shutdown"] => self.event(Event::Shutdown(StopReason::Shutdown)),
             ["abort"] => self.event(Event::Abort),
+            ["halt", name] => {
+                let (child, _) = self.child(name);
+                self.state.spec(child).unwrap().start.set_stopped(true);
+                String::new()
+            }
             _ => panic!("{line}"),
         }
     }
@@ -515,25 +542,43 @@ const CASES: &[Case] = &[
 
 #[test]
 fn promises() {
-    for (promise, spec, script) in CASES {
-        let spec = supervisor(spec);
+    for (promise, text, script) in CASES {
+        let spec = supervisor(text);
         spec.validate().unwrap_or_else(|error| panic!("{promise}: {error}"));
-        let mut bench = Bench { state: State::new(&spec), now: Duration::ZERO, started: Vec::new(), answers: 0 };
+        let mut bench = Bench::of(text);
         for line in *script {
             let (happens, expected) = line.split_once(" => ").unwrap_or((line, ""));
             assert_eq!(bench.happens(happens), expected, "{promise}: when {happens}");
+        }
+        assert_eq!(bench.judge.settle(), Vec::<String>::new(), "{promise}");
+    }
+}
+
+/// What somebody stopped until further notice is no part of OTP: its group leaves it down, which the judge knows.
+#[test]
+fn who_is_stopped_beside_a_crash_is_left_down_and_the_judge_wants_nobody_started() {
+    let cases: [&[&str]; 3] = [
+        // The last one is terminated while the first one ends by itself, which is to be terminated next.
+        &["terminate b => stop b", "a crashes", "b crashes => #1 ok, gone b, gone a, gone b", "terminate a => #2 ok"],
+        &["terminate b => stop b", "a crashes", "b shuts-down => #1 ok, gone b, gone a, gone b"],
+        &["a crashes => pause b", "terminate b", "b shuts-down => gone a, gone b, #1 ok"],
+    ];
+    for strategy in ["rest-for-one", "one-for-all"] {
+        for script in cases {
+            let mut bench = Bench::of(&format!("{strategy} 9/5s | a | b"));
+            ["up", "halt a", "halt b"].iter().for_each(|line| drop(bench.happens(line)));
+            for line in script {
+                let (happens, expected) = line.split_once(" => ").unwrap_or((line, ""));
+                assert_eq!(bench.happens(happens), expected, "{strategy}: when {happens}");
+            }
+            assert_eq!(bench.judge.settle(), Vec::<String>::new(), "{strategy} {script:?}");
         }
     }
 }
 
 #[test]
 fn a_stale_exit_changes_nothing() {
-    let mut bench = Bench {
-        state: State::new(&supervisor("one-for-one | a")),
-        now: Duration::ZERO,
-        started: Vec::new(),
-        answers: 0,
-    };
+    let mut bench = Bench::of("one-for-one | a");
     bench.happens("up");
     let (child, generation) = bench.child("a");
     bench.happens("a crashes");
