@@ -330,3 +330,21 @@ fn a_host_that_is_killed_at_any_write_goes_on_with_what_it_acknowledged() {
         assert!(hosts > 1 && tried.faults.get("kill").is_some_and(|kills| *kills < hosts), "{:?}", tried.faults);
     }
 }
+
+#[test]
+fn what_is_in_hand_when_a_run_is_judged_is_not_lost() {
+    let desk = Desk::of(
+        "name = \"m\"\n[root]\nintensity = 1000\nbackoff = { initial = \"10s\", max = \"10s\" }\n[[service]]\nname = \"a\"\n\
+         release = \"@prober\"\nretries = 1\n[[service]]\nname = \"pool\"\nrelease = \"@prober\"\ninstances = 2\n",
+    );
+    // In a turn that lasts, before others that will; in one that hangs; and left by one that comes back after a while.
+    let fault = |kind: &str| format!("[[fault]]\nkind = \"{kind}\"\nservice = \"a\"\nrate = 1.0\n");
+    let cases = [("a", String::new()), ("pool", String::new()), ("a", fault("hang")), ("a", fault("crash"))];
+    for (service, fault) in cases {
+        let said = format!(
+            "[[workload]]\nservice = \"{service}\"\nsend = '{{\"sleep\":4000}}'\ntimes = 40\nevery = \"1ms\"\n"
+        );
+        let trial = desk.trial(&format!("settle = \"2s\"\n{said}{fault}"));
+        (1..5).for_each(|seed| drop(twice(&trial, seed)));
+    }
+}

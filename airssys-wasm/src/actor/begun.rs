@@ -11,7 +11,7 @@ use crate::engine::{Answered, Instance, Ran};
 use crate::error::Crash;
 use crate::hint::Coded;
 use crate::message::Envelope;
-use crate::seeded::{Ended, InTurn, Moment, Said, Turn, push_sum};
+use crate::seeded::{Ended, InTurn, Moment, Said, Turn, UnderWay, push_sum};
 use crate::turn::Identity;
 use airssys_rt_shim::mailbox::InHand;
 
@@ -20,20 +20,20 @@ use airssys_rt_shim::mailbox::InHand;
 pub(super) struct Begun {
     /// When it began, where two releases are compared.
     pub(super) watched: Option<Instant>,
-    /// What a seed said of it.
-    pub(super) said: Option<Said>,
+    /// What a seed said of it, and what is kept until it is over.
+    pub(super) said: Option<(Said, UnderWay)>,
 }
 
 impl Begun {
     /// The turn is over, and is not committed: it is compared, written down, and made to crash where it was to.
     pub(super) async fn over(
-        &self,
+        &mut self,
         (identity, instance): (&Identity, &mut Instance),
         watching: Option<&mut Watching>,
         (hand, left): (&InHand<'_, Box<Envelope>>, Duration),
         ran: &mut Ran<Answered>,
     ) {
-        if let (Some(said), Some(seeded)) = (self.said, identity.mesh.seeded.as_ref()) {
+        if let (Some((said, under_way)), Some(seeded)) = (self.said.as_mut(), identity.mesh.seeded.as_ref()) {
             let instructions = instance.refuel(None);
             let has_crashed = matches!(ran, Ran::Crashed(_));
             match said.fault {
@@ -65,9 +65,11 @@ impl Begun {
                 turn: turn_of(identity.address(), hand),
                 outcome: &told,
                 happens: ran.commits(),
+                has_crashed: matches!(ran, Ran::Crashed(_)),
                 shared: identity.mailbox.consumers() > 1,
                 instructions,
             });
+            under_way.is_over();
         }
         if let (Some(watching), Some(at)) = (watching, self.watched) {
             watching.end(at, hand, left, ran, instance.turn());

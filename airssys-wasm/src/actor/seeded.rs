@@ -19,7 +19,7 @@ impl ComponentActor {
             return Err(reason);
         }
         let Some(seeded) = self.identity.mesh.seeded.clone() else { return Ok(None) };
-        let said = seeded.turn(&turn_of(self.identity.address(), hand));
+        let (said, under_way) = seeded.turn(&turn_of(self.identity.address(), hand));
         // As above: half of the turns do not wait.
         if said.waits() {
             Box::pin(said.wait()).await;
@@ -42,8 +42,9 @@ impl ComponentActor {
                 instance.refuse_memory();
             }
         }
-        Ok(Some(Box::new(Begun { watched: None, said: Some(said) })))
+        Ok(Some(Box::new(Begun { watched: None, said: Some((said, under_way)) })))
     }
+
     /// Whether this actor ends while what its turn wrote is on its way to the disk, as one that is killed.
     pub(super) fn ends_at_commit(&self) -> bool {
         let seeded = self.identity.mesh.seeded.as_ref();

@@ -97,7 +97,7 @@ impl Events {
             seeded.note(format_args!("event {what}"));
             seeded.reaches(what.kind().name(), what.state(), service);
             match (&what, service) {
-                (Happening::DeadLetter { to, reason, .. }, _) => seeded.buries(to, reason),
+                (Happening::DeadLetter { id, to, reason, .. }, _) => seeded.buries(*id, to, reason),
                 (Happening::Started { .. }, Some(service)) => seeded.starts(service),
                 _ => {}
             }

@@ -173,6 +173,11 @@ impl Runtime {
         self.hosted.is_up(service)
     }
 
+    /// Messages of this service that cut-off turns left and nobody has taken up again.
+    pub(crate) fn left_in_hand(&self, service: &str) -> u64 {
+        self.hosted.left_in_hand(service)
+    }
+
     /// Where it takes requests of HTTP: all listeners that are open.
     ///
     /// # Example

@@ -190,6 +190,15 @@ impl Hosted {
         self.actual.mesh.service(service).is_some_and(|service| service.is_up())
     }
 
+    /// Messages of this service that cut-off turns left and nobody has taken up again.
+    pub(crate) fn left_in_hand(&self, service: &str) -> u64 {
+        let mut left = 0;
+        if let Some(service) = self.actual.mesh.service(service) {
+            service.directory.each(|place| left += place.inbox.mailbox().left() as u64);
+        }
+        left
+    }
+
     /// See [`crate::Runtime::is_quiet`].
     pub(crate) fn is_quiet(&self) -> bool {
         let services = self.actual.mesh.services();

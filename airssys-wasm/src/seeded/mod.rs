@@ -151,6 +151,9 @@ struct State {
     computed: HashMap<Box<str>, u64, RandomState>,
     /// The messages whose turns happened.
     handled: HashSet<u64, RandomState>,
+    /// The messages whose last turn has begun and not handled them, as far as that is known: of which service, by its
+    /// hash, and when that turn began. There are as many as turns are under way, and some that crashed.
+    tried: Vec<Try>,
     /// The last message of each sender that each actor has handled, for each key.
     last: HashMap<(String, String, Option<String>), u64>,
     /// The dead letters of each service that had no turn which is counted.
@@ -170,6 +173,13 @@ struct State {
     broken: Vec<String>,
 }
 
+/// A message whose turn has begun.
+struct Try {
+    message: u64,
+    service: u64,
+    begun: Duration,
+}
+
 /// Says what is forgotten.
 type Look = Box<dyn Fn() -> Vec<String> + Send>;
 
@@ -183,6 +193,37 @@ pub(crate) struct Turn<'a> {
     pub(crate) delivery: &'static str,
     pub(crate) attempt: u32,
     pub(crate) body: &'a [u8],
+}
+
+/// A turn that has begun. Where it is dropped before [`Seeded::ended`], the turn was cut off, or the message met its fate
+/// before the guest had it.
+pub(crate) struct UnderWay {
+    run: Seeded,
+    message: u64,
+    is_over: bool,
+}
+
+impl UnderWay {
+    pub(crate) fn is_over(&mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.run.lock().has_fate(self.message);
+        }
+    }
+}
+
+impl State {
+    /// The turn over this message is under way no more, and is not known to be tried again.
+    fn has_fate(&mut self, message: u64) {
+        if let Some(at) = self.tried.iter().rposition(|tried| tried.message == message) {
+            self.tried.swap_remove(at);
+        }
+    }
 }
 
 /// What a seed says of a turn.
@@ -201,6 +242,8 @@ pub(crate) struct Ended<'a> {
     pub(crate) outcome: &'a str,
     /// Whether what it did happens.
     pub(crate) happens: bool,
+    /// Whether it may be tried again.
+    pub(crate) has_crashed: bool,
     /// Whether others handle messages of the same mailbox beside it.
     pub(crate) shared: bool,
     /// What it computed.
@@ -287,6 +330,7 @@ impl Seeded {
             turns: 0,
             computed: HashMap::default(),
             handled: HashSet::default(),
+            tried: Vec::new(),
             last: HashMap::new(),
             buried: HashMap::new(),
             kept: Kept::default(),
@@ -461,6 +505,7 @@ impl Seeded {
         self.note(format_args!("a host begins"));
         let mut state = self.lock();
         state.handled.clear();
+        state.tried.clear();
         state.last.clear();
         state.buried.clear();
         state.started.clear();
@@ -577,11 +622,13 @@ impl Seeded {
         }
     }
 
-    /// A message to this actor is a dead letter, for that reason.
-    pub(crate) fn buries(&self, actor: &str, reason: &str) {
+    /// This message to this actor is a dead letter, for that reason.
+    pub(crate) fn buries(&self, message: u64, actor: &str, reason: &str) {
+        let mut state = self.lock();
+        state.has_fate(message);
         // These are counted elsewhere, or were not accepted.
         if !matches!(reason, "late-answer" | "fault" | "subscriber-full" | "rejected") {
-            *self.lock().buried.entry(service(actor).into()).or_default() += 1;
+            *state.buried.entry(service(actor).into()).or_default() += 1;
         }
     }
 
@@ -598,6 +645,14 @@ impl Seeded {
     /// How many there were.
     pub(crate) fn buried(&self, service: &str) -> u64 {
         self.lock().buried.get(service).copied().unwrap_or_default()
+    }
+
+    /// How many messages of a service are in a turn that has begun since then, or crashed and may be tried again.
+    pub(crate) fn tried_since(&self, name: &str, since: Duration) -> u64 {
+        let hash = hash(name);
+        let state = self.lock();
+        let tried = state.tried.iter().filter(|tried| tried.service == hash && tried.begun >= since);
+        tried.count() as u64
     }
 
     /// Whether this goes wrong with a message to an address, or with a request to a peer.
@@ -631,12 +686,16 @@ impl Seeded {
         self.note(format_args!("no fault from now on"));
     }
 
-    /// What the seed says of a turn that is about to begin.
-    pub(crate) fn turn(&self, Turn { actor, id, sender, key, delivery, attempt, body }: &Turn<'_>) -> Said {
+    /// What the seed says of a turn that is about to begin, and what is kept until it is over.
+    pub(crate) fn turn(&self, turn: &Turn<'_>) -> (Said, UnderWay) {
+        let Turn { actor, id, sender, key, delivery, attempt, body } = turn;
         let mut state = self.lock();
         state.turns += 1;
+        state.has_fate(*id);
+        let begun = self.elapsed();
+        state.tried.push(Try { message: *id, service: hash(service(actor)), begun });
         let State { order, plan, faults, waits, due, counts, choices, reached, computed, trace, .. } = &mut *state;
-        let (nth, now) = (counts.turn(actor), self.elapsed());
+        let (nth, now) = (counts.turn(actor), begun);
         let wait = match waits {
             Some(written) => written.wait(actor, counts).or_else(|| due.take_wait(now, actor)),
             None => drawn_wait(order),
@@ -676,14 +735,18 @@ impl Seeded {
                 let _ = write!(line, " FAULT {wrong}");
             }
         });
-        Said { wait, fault, instructions }
+        drop(state);
+        (Said { wait, fault, instructions }, UnderWay { run: self.clone(), message: *id, is_over: false })
     }
 
     /// A turn is over, and has not happened yet.
-    pub(crate) fn ended(&self, Ended { turn, outcome, happens, shared, instructions }: Ended<'_>) {
+    pub(crate) fn ended(&self, Ended { turn, outcome, happens, has_crashed, shared, instructions }: Ended<'_>) {
         let Turn { actor, id, sender, key, delivery, .. } = turn;
         let mut broken = Vec::new();
         let mut state = self.lock();
+        if !has_crashed {
+            state.has_fate(id);
+        }
         state.trace.write(self.elapsed(), |line| {
             ["over ", actor, " #"].into_iter().for_each(|part| line.push_str(part));
             push_number(line, id);
@@ -801,6 +864,11 @@ fn drawn_wait(order: &mut Draw) -> Option<Wait> {
 /// The service of an actor.
 fn service(actor: &str) -> &str {
     actor.split('/').next().unwrap_or(actor)
+}
+
+/// By what a service is known where that is looked up with each turn.
+fn hash(service: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(service.as_bytes())
 }
 
 /// What bytes are called in a trace, at the end of a text.

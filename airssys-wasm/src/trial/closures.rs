@@ -106,7 +106,7 @@ pub fn run(
         seeded.end_faults();
         watch.end(&runtime, seeded);
         holds(&runtime).await;
-        account(&runtime, seeded);
+        account(&runtime, seeded).await;
         rest(&runtime, seeded).await;
         runtime.shutdown().await;
         Ok::<_, TrialError>(())

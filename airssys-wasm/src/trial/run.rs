@@ -33,6 +33,8 @@ use crate::topology::{ServiceNode, Topology};
 
 /// Longer than a turn, and than a back-off.
 const LONGEST: Duration = Duration::from_secs(120);
+/// How long after a look at all messages there is another one where it did not come out; then twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// How long the answer to a check is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -151,7 +153,7 @@ pub(super) fn run(
                         seeded.breaks(what);
                     }
                 }
-                account(&runtime, seeded);
+                account(&runtime, seeded).await;
                 rest(&runtime, seeded).await;
                 runtime.shutdown().await;
                 copies.note(seeded);
@@ -419,8 +421,7 @@ async fn hold(check: &Check, runtime: &Runtime, seeded: &Seeded) -> Result<(), S
 /// What waits at a service that runs is handled some time.
 pub(super) async fn rest(runtime: &Runtime, seeded: &Seeded) {
     let waits = |status: &ServiceStatus| {
-        let rests = status.suspended || status.stopped || status.set_aside > 0 || !runtime.is_up(&status.service);
-        (status.queued > 0 && !rests).then(|| {
+        (status.queued > 0 && !may_rest(status, runtime)).then(|| {
             let ServiceStatus { service, handled, faulted, crashed, .. } = status;
             (service.clone(), [*handled, *faulted, *crashed])
         })
@@ -436,19 +437,29 @@ pub(super) async fn rest(runtime: &Runtime, seeded: &Seeded) {
 }
 
 /// Each message that was accepted has a fate: handled, a fault, or a dead letter. What was told of a deployment is so.
-pub(super) fn account(runtime: &Runtime, seeded: &Seeded) {
-    for ServiceStatus { service, accepted, handled, faulted, queued, keys, suspended, damage, .. } in runtime.services()
-    {
-        let buried = seeded.buried(&service);
-        // A message over which an actor was suspended is in hand, and waits with the others.
-        let in_hand = if suspended { keys.max(1) as u64 } else { 0 };
-        // What was never accepted may be handled or buried all the same: calls of a turn that was discarded.
-        let known = handled + faulted + buried + queued as u64;
-        if accepted > known + in_hand {
-            seeded.breaks(format!(
-                "{service} accepted {accepted} messages: {handled} were handled, {faulted} had a fault, {buried} are dead letters, {queued} wait, and the others are lost"
-            ));
+///
+/// A message may be in hand when this is asked. So a service whose sum does not come out is asked again, and what has to
+/// come out is one sum of all, for each service: also where others are in hand by then, which had a turn since.
+pub(super) async fn account(runtime: &Runtime, seeded: &Seeded) {
+    let (since, mut pause) = (seeded.elapsed(), FIRST_PAUSE);
+    let mut lost: Vec<ServiceStatus> = runtime.services();
+    loop {
+        let still = |status: &ServiceStatus| lost.iter().any(|lost| lost.service == status.service);
+        lost = runtime.services().into_iter().filter(still).collect();
+        lost.retain(|status| has_lost(status, runtime, seeded, since));
+        if lost.is_empty() || pause > LONGEST {
+            break;
         }
+        sleep(pause).await;
+        pause *= 2;
+    }
+    for ServiceStatus { service, accepted, handled, faulted, queued, .. } in lost {
+        let buried = seeded.buried(&service);
+        seeded.breaks(format!(
+            "{service} accepted {accepted} messages: {handled} were handled, {faulted} had a fault, {buried} are dead letters, {queued} wait, and the others are lost"
+        ));
+    }
+    for ServiceStatus { service, suspended, damage, .. } in runtime.services() {
         let end = runtime.deployment(&service).map(|last| last.progress());
         if let Some(Progress::RolledBack { reason }) = end
             && suspended
@@ -458,4 +469,19 @@ pub(super) fn account(runtime: &Runtime, seeded: &Seeded) {
             seeded.breaks(format!("{service}: {what}: {reason}"));
         }
     }
+}
+
+/// Whether a service has accepted messages of which nothing is known now.
+fn has_lost(status: &ServiceStatus, runtime: &Runtime, seeded: &Seeded, since: Duration) -> bool {
+    let ServiceStatus { service, accepted, handled, faulted, queued, .. } = status;
+    // What was never accepted may be handled or buried all the same: calls of a turn that was discarded.
+    let known = handled + faulted + seeded.buried(service) + *queued as u64;
+    // What an actor left that is suspended or set aside waits with the others, as does what all of them left.
+    let left = if may_rest(status, runtime) { runtime.left_in_hand(service) } else { 0 };
+    *accepted > known + left + seeded.tried_since(service, since)
+}
+
+/// Whether messages may wait at a service for as long as nobody does something about it, or a back-off lasts.
+fn may_rest(status: &ServiceStatus, runtime: &Runtime) -> bool {
+    status.suspended || status.stopped || status.set_aside > 0 || !runtime.is_up(&status.service)
 }
