@@ -22,7 +22,7 @@ struct Files {
     test: &'static str,
 }
 
-const FILES: [Files; 8] = [
+const FILES: [Files; 10] = [
     // Books of two services, which a message keeps the same that leaves with its turn.
     Files {
         name: "books",
@@ -297,6 +297,31 @@ const FILES: [Files; 8] = [
             times = 10
         "#,
     },
+    // A pool whose members do not come back.
+    Files {
+        name: "leavers",
+        topology: r#"
+            name = "leavers"
+            [[service]]
+            name = "pool"
+            release = "@prober"
+            instances = 4
+            restart = "temporary"
+            retries = 1
+        "#,
+        test: r#"
+            settle = "5s"
+            [[workload]]
+            service = "pool"
+            send = '{"sleep":5}'
+            times = 20
+            every = "2ms"
+            [[fault]]
+            kind = "crash"
+            service = "pool"
+            nth = 5
+        "#,
+    },
     // Keys that fall asleep, and one that is slower than who sends to it.
     Files {
         name: "waiting",
@@ -374,13 +399,55 @@ const FILES: [Files; 8] = [
             rate = 0.08
         "#,
     },
+    // Two services that are deployed together, and one that is brought back.
+    Files {
+        name: "sets",
+        topology: r#"
+            name = "sets"
+            [[service]]
+            name = "one"
+            release = "one.wasm"
+            [[service]]
+            name = "other"
+            release = "one.wasm"
+            [[service]]
+            name = "back"
+            release = "one.wasm"
+        "#,
+        test: r#"
+            settle = "2s"
+            [[workload]]
+            service = "other"
+            ask = '{"echo":1}'
+            times = 30
+            [[act]]
+            kind = "deploy"
+            at = ["50ms", "100ms"]
+            set = { one = "two.wasm", other = "two.wasm" }
+            probation = "100ms"
+            expect = "done"
+            [[act]]
+            kind = "deploy"
+            at = "50ms"
+            service = "back"
+            release = "two.wasm"
+            probation = "0s"
+            expect = "done"
+            [[act]]
+            kind = "rollback"
+            at = "500ms"
+            service = "back"
+            probation = "100ms"
+            expect = "done"
+        "#,
+    },
 ];
 
 /// Releases that do what they are told: what each asks for beside its version.
 const RELEASES: [(&str, &str, &str); 2] = [("one", "1.0.0", r#"["goal"]"#), ("two", "1.1.0", r#"["goal", "vault"]"#)];
 
 /// Which bug, which files find it, and within how many seeds.
-const PLANTED: [(&str, &str, u64); 27] = [
+const PLANTED: [(&str, &str, u64); 30] = [
     ("one-restart-too-many", "tree", 10),
     ("window-never-forgets", "tree", 10),
     ("rest-for-one-and-one-before", "tree", 5),
@@ -405,9 +472,13 @@ const PLANTED: [(&str, &str, u64); 27] = [
     ("acknowledged-and-not-saved", "durable", 1),
     ("dead-letter-not-buried", "tree", 5),
     ("handled-and-left-in-hand", "books", 5),
+    ("left-and-not-handed-on", "leavers", 1),
     ("rollback-keeps-grants", "operator", 10),
     ("probation-ends-early", "operator", 10),
     ("revoked-grant-used", "operator", 5),
+    ("probation-of-a-set-ends-early", "sets", 3),
+    // Of a release that is brought back.
+    ("probation-ends-early", "sets", 3),
 ];
 
 /// The steps that a plan has at most which shows a bug and is as short as it can be: messages, faults, kills, acts and

@@ -216,17 +216,13 @@ impl Act {
         let options = self.options.clone();
         match &self.kind {
             Kind::Deploy(service, release) => match runtime.deploy(service, Release::clone(release), options).await {
-                Ok(deployment) => self.proved(ended(runtime, &deployment).await),
+                Ok(deployment) => self.ended(runtime, &[deployment]).await,
                 Err(error) => refused(&error),
             },
             Kind::DeploySet(set) => match runtime.deploy_set(set.clone(), options).await {
                 Ok(all) => {
-                    let mut last = Outcome::done("live");
-                    for (_, deployment) in &all {
-                        let (outcome, _) = ended(runtime, deployment).await;
-                        last = if last.done { outcome } else { last };
-                    }
-                    last
+                    let all: Vec<Deployment> = all.into_iter().map(|(_, deployment)| deployment).collect();
+                    self.ended(runtime, &all).await
                 }
                 Err(error) => refused(&error),
             },
@@ -234,13 +230,15 @@ impl Act {
                 let cancels = runtime.deployment(service).is_some_and(|last| !last.progress().is_over());
                 match runtime.rollback(service, options) {
                     Ok(deployment) => {
-                        let (mut outcome, _) = ended(runtime, &deployment).await;
+                        let mut outcome = self.ended(runtime, &[deployment]).await;
                         // One that was under way is cancelled: it is to be over, and not live.
                         outcome.done = match outcome.word {
                             Progress::ROLLED_BACK => cancels,
                             "live" => !cancels,
                             _ => false,
                         };
+                        // Who goes back to a state from before is not on probation, and what is cancelled has its own.
+                        outcome.broken = outcome.broken.filter(|_| !cancels && !self.options.restore_state);
                         outcome
                     }
                     Err(error) => refused(&error),
@@ -276,6 +274,16 @@ impl Act {
                 }
             }
         }
+    }
+
+    /// Waits for the ends of deployments that go on beside each other: the first end that is not the wanted one.
+    async fn ended(&self, runtime: &Runtime, all: &[Deployment]) -> Outcome {
+        let mut last = Outcome::done("live");
+        for outcome in ends(runtime, all).await.into_iter().map(|end| self.proved(end)) {
+            let broken = last.broken.take().or_else(|| outcome.broken.clone());
+            last = Outcome { broken, ..if last.done { outcome } else { last } };
+        }
+        last
     }
 
     /// What it changes of what services may do.
@@ -334,23 +342,31 @@ fn refused(error: &(impl Coded + std::fmt::Display)) -> Outcome {
     Outcome { word: error.code(), detail: error.to_string(), done: false, broken: None }
 }
 
-/// Waits for the end of a deployment; with that, how long it was seen on probation. It looks instead of being told: of
+/// Waits for the ends of deployments; with each, how long it was seen on probation. It looks instead of being told: of
 /// several who wait for the same the runtime tells one first by chance.
-async fn ended(runtime: &Runtime, deployment: &Deployment) -> (Outcome, Duration) {
-    let mut since: Option<Instant> = None;
-    let progress = loop {
-        let progress = deployment.progress();
-        if progress.is_over() {
-            break progress;
+async fn ends(runtime: &Runtime, all: &[Deployment]) -> Vec<(Outcome, Duration)> {
+    // Since when each is on probation, and how long it was where it is over.
+    let mut seen: Vec<(Option<Instant>, Option<Duration>)> = vec![(None, None); all.len()];
+    loop {
+        for (deployment, (since, over)) in all.iter().zip(&mut seen).filter(|(_, (_, over))| over.is_none()) {
+            let progress = deployment.progress();
+            if progress.is_over() {
+                *over = Some(since.map(|since| since.elapsed()).unwrap_or_default());
+            } else if progress == Progress::Probation {
+                since.get_or_insert_with(Instant::now);
+            }
         }
-        if progress == Progress::Probation {
-            since.get_or_insert_with(Instant::now);
+        if seen.iter().all(|(_, over)| over.is_some()) {
+            break;
         }
         sleep(LOOK_EVERY).await;
+    }
+    let outcome = |(deployment, (_, proved)): (&Deployment, (_, Option<Duration>))| {
+        let (progress, status) = (deployment.progress(), runtime.deployment_status(deployment));
+        let (done, detail) = (progress == Progress::Live, status.reason.unwrap_or_default());
+        (Outcome { word: progress.code(), detail, done, broken: None }, proved.unwrap_or_default())
     };
-    let detail = runtime.deployment_status(deployment).reason.unwrap_or_default();
-    let outcome = Outcome { word: progress.code(), detail, done: progress == Progress::Live, broken: None };
-    (outcome, since.map(|since| since.elapsed()).unwrap_or_default())
+    all.iter().zip(seen).map(outcome).collect()
 }
 
 /// `"2s"`, or `["1s", "5s"]` for some moment in between.
