@@ -195,8 +195,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// A turn that has begun. Where it is dropped before [`Seeded::ended`], the turn was cut off, or the message met its fate
-/// before the guest had it.
+/// A turn that has begun. Where it is dropped before [`Seeded::ended`], the turn was cut off, or the message met its
+/// fate before the guest had it.
 pub(crate) struct UnderWay {
     run: Seeded,
     message: u64,

@@ -438,8 +438,8 @@ pub(super) async fn rest(runtime: &Runtime, seeded: &Seeded) {
 
 /// Each message that was accepted has a fate: handled, a fault, or a dead letter. What was told of a deployment is so.
 ///
-/// A message may be in hand when this is asked. So a service whose sum does not come out is asked again, and what has to
-/// come out is one sum of all, for each service: also where others are in hand by then, which had a turn since.
+/// A message may be in hand when this is asked. So a service whose sum does not come out is asked again, and one of its
+/// sums has to come out: where others are in hand by then, less those, which had a turn since.
 pub(super) async fn account(runtime: &Runtime, seeded: &Seeded) {
     let (since, mut pause) = (seeded.elapsed(), FIRST_PAUSE);
     let mut lost: Vec<ServiceStatus> = runtime.services();
