@@ -22,7 +22,7 @@ struct Files {
     test: &'static str,
 }
 
-const FILES: [Files; 10] = [
+const FILES: [Files; 12] = [
     // Books of two services, which a message keeps the same that leaves with its turn.
     Files {
         name: "books",
@@ -399,6 +399,67 @@ const FILES: [Files; 10] = [
             rate = 0.08
         "#,
     },
+    // A tree that is made another one before one of its children ends.
+    Files {
+        name: "changed",
+        topology: r#"
+            name = "changed"
+            [root]
+            intensity = 1000
+            [[service]]
+            name = "leaves"
+            release = "@prober"
+            restart = "transient"
+        "#,
+        test: r#"
+            settle = "2s"
+            [[workload]]
+            service = "leaves"
+            ask = '{"exit":0}'
+            at = "500ms"
+            [[act]]
+            kind = "apply"
+            at = "100ms"
+            topology = "next.toml"
+            expect = "done"
+        "#,
+    },
+    // One ends while the group of another one waits; and later one that does not come back.
+    Files {
+        name: "backs-off",
+        topology: r#"
+            name = "backs-off"
+            [root]
+            strategy = "rest-for-one"
+            intensity = 1000
+            backoff = { initial = "100ms" }
+            [[service]]
+            name = "before"
+            release = "@prober"
+            [[service]]
+            name = "waits"
+            release = "@prober"
+            [[service]]
+            name = "leaves"
+            release = "@prober"
+            restart = "transient"
+        "#,
+        test: r#"
+            settle = "2s"
+            [[workload]]
+            service = "waits"
+            ask = '{"exit":0}'
+            at = "100ms"
+            [[workload]]
+            service = "before"
+            ask = '{"exit":0}'
+            at = "150ms"
+            [[workload]]
+            service = "leaves"
+            ask = '{"exit":0}'
+            at = "1s"
+        "#,
+    },
     // Two services that are deployed together, and one that is brought back.
     Files {
         name: "sets",
@@ -447,7 +508,7 @@ const FILES: [Files; 10] = [
 const RELEASES: [(&str, &str, &str); 2] = [("one", "1.0.0", r#"["goal"]"#), ("two", "1.1.0", r#"["goal", "vault"]"#)];
 
 /// Which bug, which files find it, and within how many seeds.
-const PLANTED: [(&str, &str, u64); 30] = [
+const PLANTED: [(&str, &str, u64); 32] = [
     ("one-restart-too-many", "tree", 10),
     ("window-never-forgets", "tree", 10),
     ("rest-for-one-and-one-before", "tree", 5),
@@ -477,6 +538,9 @@ const PLANTED: [(&str, &str, u64); 30] = [
     ("probation-ends-early", "operator", 10),
     ("revoked-grant-used", "operator", 5),
     ("probation-of-a-set-ends-early", "sets", 3),
+    // After a change of the tree, and after one ended in the middle of a back-off of its group.
+    ("transient-after-normal-exit", "changed", 1),
+    ("transient-after-normal-exit", "backs-off", 1),
     // Of a release that is brought back.
     ("probation-ends-early", "sets", 3),
 ];
@@ -501,7 +565,11 @@ impl Tree {
             let manifest = format!("name = \"clerk\"\nversion = \"{version}\"\n[requests]\nsend = {send}\n");
             std::fs::write(folder.path().join(format!("{name}.toml")), manifest).unwrap();
         }
-        std::fs::write(folder.path().join("airssys.toml"), with_guests(files.topology)).unwrap();
+        let topology = with_guests(files.topology);
+        std::fs::write(folder.path().join("airssys.toml"), &topology).unwrap();
+        // For who changes the root.
+        std::fs::write(folder.path().join("next.toml"), topology.replace("intensity = 1000", "intensity = 999"))
+            .unwrap();
         let file: PathBuf = folder.path().join("airssys.test.toml");
         std::fs::write(&file, files.test).unwrap();
         Self { trial: Trial::read(&file).unwrap_or_else(|error| panic!("{}: {error}", files.name)), _folder: folder }

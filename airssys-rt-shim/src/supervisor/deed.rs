@@ -18,6 +18,8 @@ pub(crate) struct Entry {
 pub(crate) enum What {
     Heard(Hearing),
     Did(Deed),
+    /// So it stands, and nothing is under way: a judge who could not follow goes on from here.
+    Stands(Box<model::Snapshot>),
 }
 
 #[derive(Debug, Clone)]
@@ -33,7 +35,7 @@ pub(crate) enum Hearing {
     Command(model::Command),
     Hurry(String),
     Shutdown(StopReason),
-    /// From here on nobody judges.
+    /// From here on nobody judges until it stands.
     Beyond,
 }
 

@@ -2,17 +2,18 @@
 //!
 //! What each supervisor hears and decides is written down as it happens. When it has ended, or somebody wants to know,
 //! the [model](crate::supervisor::model) does it once more over what was heard, and each of its deeds has to be the
-//! next one that was done (`replay.rs`). It refuses to judge what OTP has no word for: a supervisor that is made
-//! another one while it runs, one that is told to stop at once, and what comes into the middle of a back-off of a
-//! whole group. From there on that incarnation is left alone.
+//! next one that was done (`replay.rs`). It refuses to judge what OTP has no word for: how a supervisor is made
+//! another one while it runs, how one ends that is told to stop at once, and what comes into the middle of a back-off
+//! of a whole group. There the judge looks away until nothing is under way, and goes on from how the supervisor stands
+//! then.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::child::{ChildSpec, StopReason};
-use crate::supervisor::children::Status;
-use crate::supervisor::decide::{Action, ChildKey, Command, Event, Outcome, State, decide};
+use crate::supervisor::children::{Child, Status};
+use crate::supervisor::decide::{Action, ChildKey, Command, Event, Outcome, Phase, State, decide};
 use crate::supervisor::deed::{Deed, Entry, Hearing, What};
 use crate::supervisor::model;
 use crate::supervisor::news::Listener;
@@ -60,6 +61,8 @@ struct Written {
     flags: model::Flags,
     entries: Vec<Entry>,
     names: HashMap<ChildKey, String>,
+    /// Whether something came since it stood last that nobody may be able to judge.
+    is_beyond: bool,
 }
 
 impl Judge {
@@ -82,6 +85,12 @@ impl Judge {
             written.entries.extend(heard.map(|heard| Entry { at: now, step, what: What::Heard(heard) }));
             let deeds: Vec<Deed> = actions.iter().filter_map(|action| written.deed(state, action)).collect();
             written.entries.extend(deeds.into_iter().map(|deed| Entry { at: now, step, what: What::Did(deed) }));
+            if written.is_beyond
+                && let Some(snapshot) = snapshot(state)
+            {
+                written.is_beyond = false;
+                written.entries.push(Entry { at: now, step, what: What::Stands(Box::new(snapshot)) });
+            }
         }
         if actions.iter().any(|action| matches!(action, Action::Exit(_))) {
             judging.close(path);
@@ -113,7 +122,8 @@ impl Judge {
             judging.close(path);
             judging.supervisors.insert(path.to_owned(), Written::new(state));
         }
-        judging.supervisors.get(path)?;
+        let written = judging.supervisors.get_mut(path)?;
+        written.is_beyond |= may_be_beyond(state, event);
         let name = |child: ChildKey| state.spec(child).map(|spec| spec.id.to_string());
         Some(match event {
             Event::Begin | Event::Tick => return None,
@@ -185,17 +195,7 @@ impl Judging {
 
 impl Written {
     fn new(state: &State) -> Self {
-        let (intensity, period) = state.window.bounds();
-        let flags = model::Flags {
-            strategy: state.strategy,
-            intensity,
-            period,
-            backoff: state.backoff,
-            beyond: state.beyond,
-            auto_shutdown: state.auto_shutdown,
-            children: state.children.iter().map(|(_, child)| plan(&child.spec)).collect(),
-        };
-        Self { flags, entries: Vec::new(), names: HashMap::new() }
+        Self { flags: flags(state), entries: Vec::new(), names: HashMap::new(), is_beyond: false }
     }
 
     /// A child may be forgotten before its name is asked for.
@@ -233,6 +233,54 @@ impl Written {
 impl Hearing {
     fn when(self, is_so: bool) -> Option<Self> {
         is_so.then_some(self)
+    }
+}
+
+/// Whether this comes where OTP has no word for it: another spec, or into the middle of a back-off of a whole group.
+fn may_be_beyond(state: &State, event: &Event) -> bool {
+    let backs_off = || match state.phase {
+        Phase::StoppingGroup { delay, .. } => !delay.is_zero(),
+        _ => state.strategy.is_group() && state.children.iter().any(|(_, child)| child.status == Status::Restarting),
+    };
+    match event {
+        Event::Command { command: Command::Change(_), .. } => true,
+        Event::Exited { .. } | Event::Command { .. } => backs_off(),
+        _ => false,
+    }
+}
+
+/// How a supervisor stands; none where something is under way.
+fn snapshot(state: &State) -> Option<model::Snapshot> {
+    let is_settled = |status: Status| matches!(status, Status::Running | Status::Down);
+    let stands = state.phase == Phase::Idle
+        && state.deferred.is_empty()
+        && state.children.iter().all(|(_, child)| is_settled(child.status));
+    let of_child = |child: &Child| model::ChildSnapshot {
+        is_up: child.status == Status::Running,
+        // One that is new is no less known than one that was down.
+        starts: usize::try_from(child.generation).unwrap_or(usize::MAX).max(1),
+        failures: child.failures,
+        since: child.since,
+        own: child.window.as_ref().map(|window| window.counted()).unwrap_or_default(),
+        aside: child.set_aside,
+    };
+    stands.then(|| model::Snapshot {
+        flags: flags(state),
+        children: state.children.iter().map(|(_, child)| of_child(child)).collect(),
+        restarts: state.window.counted(),
+    })
+}
+
+fn flags(state: &State) -> model::Flags {
+    let (intensity, period) = state.window.bounds();
+    model::Flags {
+        strategy: state.strategy,
+        intensity,
+        period,
+        backoff: state.backoff,
+        beyond: state.beyond,
+        auto_shutdown: state.auto_shutdown,
+        children: state.children.iter().map(|(_, child)| plan(&child.spec)).collect(),
     }
 }
 

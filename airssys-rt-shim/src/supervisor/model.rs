@@ -101,6 +101,34 @@ pub struct Flags {
     pub children: Vec<Plan>,
 }
 
+/// A supervisor in the middle of its life, when nothing is under way.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// What it is, with its children.
+    pub flags: Flags,
+    /// How each of them is, in start order.
+    pub children: Vec<ChildSnapshot>,
+    /// When it started children again.
+    pub restarts: Vec<Duration>,
+}
+
+/// A child that is up or down.
+#[derive(Debug, Clone)]
+pub struct ChildSnapshot {
+    /// Whether it is up.
+    pub is_up: bool,
+    /// How often it was started.
+    pub starts: usize,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When it became ready.
+    pub since: Duration,
+    /// When it alone was started again, where that is counted.
+    pub own: Vec<Duration>,
+    /// How many times in a row it was set aside.
+    pub aside: u32,
+}
+
 /// What somebody wants of a supervisor.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -242,6 +270,19 @@ impl Supervisor {
     pub fn new(name: String, flags: Flags) -> Self {
         let children = flags.children.iter().cloned().map(Child::new).collect();
         Self { name, flags, children, restarts: Vec::new(), queue: VecDeque::new() }
+    }
+
+    /// One that stands so. No child of it is a supervisor that is looked at with it.
+    #[must_use]
+    pub fn of_snapshot(name: String, Snapshot { flags, children, restarts }: Snapshot) -> Self {
+        let mut supervisor = Self { restarts, ..Self::new(name, flags) };
+        for (child, snapshot) in supervisor.children.iter_mut().zip(children) {
+            let ChildSnapshot { is_up, starts, failures, since, own, aside } = snapshot;
+            child.pid = if is_up { Pid::Alive } else { Pid::Undefined };
+            (child.starts, child.failures, child.since) = (starts, failures, since);
+            (child.own, child.aside) = (own, aside);
+        }
+        supervisor
     }
 
     /// Starts it, with all that is below.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::child::{Shutdown, StopReason};
 use crate::supervisor::decide::{KILL_GRACE, KillReason};
 use crate::supervisor::deed::{Deed, Entry, Hearing, What};
-use crate::supervisor::model::{Came, Command, Flags, Heard, Plan, Supervisor, World};
+use crate::supervisor::model::{self, Came, Command, Flags, Heard, Plan, Supervisor, World};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doing {
@@ -73,10 +73,33 @@ struct Replay<'a> {
     wrong: Option<String>,
 }
 
-/// Judges what one incarnation of a supervisor did.
+/// Judges what one incarnation of a supervisor did: all of it, but for where nobody can follow.
 pub(crate) fn judge(path: &str, late: Duration, flags: Flags, entries: &[Entry]) -> Result<(), String> {
-    let Some(first) = entries.first() else { return Ok(()) };
     let groups = flags.strategy.is_group();
+    let mut next = judge_part(path, late, Supervisor::new(path.to_owned(), flags), (None, groups), entries)?;
+    // From where it stands next.
+    while let Some((at, snapshot)) = entries.iter().enumerate().skip(next).find_map(|(at, entry)| match &entry.what {
+        What::Stands(snapshot) => Some((at, snapshot)),
+        _ => None,
+    }) {
+        let model = Supervisor::of_snapshot(path.to_owned(), model::Snapshot::clone(snapshot));
+        let groups = snapshot.flags.strategy.is_group();
+        let rest = entries.get(at + 1..).unwrap_or_default();
+        next = at + 1 + judge_part(path, late, model, (Some(snapshot), groups), rest)?;
+    }
+    Ok(())
+}
+
+/// Judges from the beginning, or from where a supervisor stands, up to where nobody can follow; how many entries that
+/// are.
+fn judge_part(
+    path: &str,
+    late: Duration,
+    mut model: Supervisor,
+    (snapshot, groups): (Option<&model::Snapshot>, bool),
+    entries: &[Entry],
+) -> Result<usize, String> {
+    let Some(first) = entries.first() else { return Ok(0) };
     let mut world = Replay {
         path,
         late,
@@ -88,15 +111,14 @@ pub(crate) fn judge(path: &str, late: Duration, flags: Flags, entries: &[Entry])
         last: "its start".to_owned(),
         blocks: true,
         ends: false,
-        lives: BTreeMap::new(),
+        lives: snapshot.map(lives).unwrap_or_default(),
         coming: HashMap::new(),
         due: HashMap::new(),
         heard: Vec::new(),
         cut: None,
         wrong: None,
     };
-    let mut model = Supervisor::new(path.to_owned(), flags);
-    let mut over = model.init(&mut world).is_err();
+    let mut over = snapshot.is_none() && model.init(&mut world).is_err();
     world.blocks = groups;
     if !over && !world.is_cut() {
         over = model.run(&mut world).is_some();
@@ -122,7 +144,28 @@ pub(crate) fn judge(path: &str, late: Duration, flags: Flags, entries: &[Entry])
         model.listen(&mut world);
         over = model.run(&mut world).is_some();
     }
-    world.wrong.map_or(Ok(()), Err)
+    let next = if matches!(world.cut, Some(Cut::Beyond)) { world.next } else { entries.len() };
+    world.wrong.map_or(Ok(next), Err)
+}
+
+/// Those that live where a supervisor stands.
+fn lives(snapshot: &model::Snapshot) -> BTreeMap<String, Life> {
+    let live = snapshot.flags.children.iter().zip(&snapshot.children).filter(|(_, child)| child.is_up);
+    let life = |(plan, child): (&Plan, &model::ChildSnapshot)| {
+        let (since, nth) = (child.since, child.starts);
+        let life = Life {
+            plan: plan.clone(),
+            doing: Doing::Runs,
+            since,
+            began: since,
+            killed: None,
+            nth,
+            automatic: true,
+            is_unwaited: false,
+        };
+        (plan.name.clone(), life)
+    };
+    live.map(life).collect()
 }
 
 impl<'a> Replay<'a> {
@@ -149,6 +192,7 @@ impl<'a> Replay<'a> {
             What::Heard(heard) => return self.hear(heard),
             What::Did(Deed::Start(child)) if is_taken => self.begin(child),
             What::Did(_) if is_taken => {}
+            What::Stands(_) => {}
             What::Did(Deed::Leave(_)) => {}
             What::Did(Deed::Kill(child, why)) => self.kill(child, *why),
             What::Did(Deed::Abandon(child)) => {
@@ -241,7 +285,7 @@ impl<'a> Replay<'a> {
                 Some(What::Did(Deed::Leave(_))) => at += 1,
                 Some(What::Did(_)) if self.taken[at] => at += 1,
                 Some(What::Did(deed)) => return (at, Some(deed)),
-                Some(What::Heard(_)) | None => return (at, None),
+                Some(What::Heard(_) | What::Stands(_)) | None => return (at, None),
             }
         }
     }
@@ -359,6 +403,7 @@ impl World for Replay<'_> {
             let is_late = *at > due + self.late && !hurried;
             match what {
                 What::Did(Deed::Leave(_)) | What::Heard(Hearing::Started(_)) if *at < due => self.next += 1,
+                What::Stands(_) => self.next += 1,
                 What::Did(deed) if is_late || (*at < due && !hurried) => {
                     let done = format!("{} at {at:?}", deed.told());
                     return self.is_wrong(&format!("wait until {due:?}"), &done);

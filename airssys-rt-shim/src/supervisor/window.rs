@@ -30,6 +30,11 @@ impl Window {
         (u32::try_from(self.intensity).unwrap_or(u32::MAX), self.period)
     }
 
+    /// When the restarts were that are counted, and perhaps some more.
+    pub(crate) fn counted(&self) -> Vec<Duration> {
+        self.restarts.iter().copied().collect()
+    }
+
     /// Another one with the same bounds, in which nothing is counted yet.
     pub(crate) fn fresh(&self) -> Self {
         Self { restarts: VecDeque::new(), ..*self }
