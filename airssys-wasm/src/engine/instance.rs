@@ -219,7 +219,7 @@ impl Instance {
         turn.has_tasks = template.has_tasks();
         turn.script = script;
         if let Some(tape) = &mut tape {
-            tape.step(&mut turn, What::Made);
+            tape.step(&mut turn, &What::Made);
         }
         let stdio = program.as_deref().and_then(Program::stdio);
         let mut store = make_store(template, turn, stdio, permit).map_err(|crash| (crash, None))?;

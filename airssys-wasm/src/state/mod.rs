@@ -242,9 +242,9 @@ impl State {
         copy
     }
 
-    /// A committed value.
-    pub(crate) fn get(&self, key: &str) -> Option<Bytes> {
-        self.lock().values.get(key).cloned()
+    /// Looks at a committed value, which nobody commits meanwhile.
+    pub(crate) fn with(&self, key: &str, see: impl FnOnce(Option<&Bytes>)) {
+        see(self.lock().values.get(key));
     }
 
     /// All committed values, by key.

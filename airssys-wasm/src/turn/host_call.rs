@@ -203,7 +203,7 @@ pub(crate) enum Level {
 }
 
 /// Makes of the table of replies what a reply is, and for each kind a function that takes it apart.
-macro_rules! replies {
+macro_rules! define_replies {
     ($($(#[$doc:meta])* $name:ident: $kind:ident($(#[$with:meta])? $value:ty);)*) => {
         /// What a guest is told.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -237,33 +237,42 @@ macro_rules! replies {
     };
 }
 
-replies! {
-    /// It is held back until the commit, or done.
-    sent: Sent(Result<(), SendError>);
-    answer: Answer(#[serde(with = "answer_octets")] Answer);
-    timer: Timer(Result<u64, SendError>);
-    cancelled: Cancelled(bool);
-    /// About the child of this address.
-    child: Child(Result<String, SupervisionError>);
-    /// The state was opened, or written to.
-    kept: Kept(Result<(), StateRefused>);
-    value: Value(#[serde(with = "optional_octets")] Option<Bytes>);
-    number: Number(Result<u64, StateRefused>);
-    /// A page of keys, and the cursor of the next one.
-    keys: Keys(Result<(Vec<String>, Option<u64>), StateRefused>);
-    text: Text(Option<String>);
-    pairs: Pairs(Vec<(String, String)>);
-    /// Since 1970.
-    time: Time(Duration);
-    nanoseconds: Nanoseconds(u64);
-    bytes_drawn: BytesDrawn(Result<Vec<u8>, NoRandomness>);
-    number_drawn: NumberDrawn(Result<u64, NoRandomness>);
-    allowed: Allowed(bool);
-    /// Of what was waited for, by its place.
-    ready: Ready(Vec<u32>);
-    readiness: Readiness(bool);
-    nothing: Nothing(());
+/// The table of replies, given to the macro that makes something of it. An entry a kind: the function that takes it
+/// apart, and what it has.
+macro_rules! replies {
+    ($make:ident) => {
+        $make! {
+            /// It is held back until the commit, or done.
+            sent: Sent(Result<(), SendError>);
+            answer: Answer(#[serde(with = "answer_octets")] Answer);
+            timer: Timer(Result<u64, SendError>);
+            cancelled: Cancelled(bool);
+            /// About the child of this address.
+            child: Child(Result<String, SupervisionError>);
+            /// The state was opened, or written to.
+            kept: Kept(Result<(), StateRefused>);
+            value: Value(#[serde(with = "optional_octets")] Option<Bytes>);
+            number: Number(Result<u64, StateRefused>);
+            /// A page of keys, and the cursor of the next one.
+            keys: Keys(Result<(Vec<String>, Option<u64>), StateRefused>);
+            text: Text(Option<String>);
+            pairs: Pairs(Vec<(String, String)>);
+            /// Since 1970.
+            time: Time(Duration);
+            nanoseconds: Nanoseconds(u64);
+            bytes_drawn: BytesDrawn(Result<Vec<u8>, NoRandomness>);
+            number_drawn: NumberDrawn(Result<u64, NoRandomness>);
+            allowed: Allowed(bool);
+            /// Of what was waited for, by its place.
+            ready: Ready(Vec<u32>);
+            readiness: Readiness(bool);
+            nothing: Nothing(());
+        }
+    };
 }
+pub(super) use replies;
+
+replies!(define_replies);
 
 /// Why nothing was done about the state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]

@@ -30,12 +30,16 @@ mod log;
 mod messaging;
 pub(crate) mod names;
 mod own;
+mod packed;
 pub(crate) mod passing;
 pub(crate) mod programs;
 mod query;
 mod recording;
 mod replaying;
+
 mod script;
+mod sheet;
+mod spool;
 mod state;
 mod step;
 mod supervision;
@@ -60,7 +64,7 @@ pub use self::recording::Recording;
 pub(crate) use self::recording::Reel;
 pub(crate) use self::replaying::{Replaying, Slack};
 pub(crate) use self::script::{Reading, Script, Writing};
-pub(crate) use self::step::{End, Message, Step, Values, What, stop_reason};
+pub(crate) use self::step::{End, Handed, Message, Step, Values, What, stop_reason};
 pub(crate) use self::tape::Tape;
 pub(crate) use self::time::Time;
 pub use self::told::Frame;
@@ -247,12 +251,12 @@ impl Turn {
         }
     }
 
-    #[cold]
+    #[inline(never)]
     fn write_down(&mut self, asked: Scripted, reply: &Reply) {
         let Some(Script::Written(writing)) = self.script.as_deref_mut() else { return };
         match asked {
             Scripted::Writes(asked) => writing.push(*asked, reply.clone()),
-            Scripted::Completes(line) => writing.complete(line, reply.clone()),
+            Scripted::Completes(line) => writing.complete(line, reply),
             Scripted::Nobody | Scripted::Told(_) | Scripted::Instead(_) | Scripted::Never => {}
         }
     }

@@ -7,6 +7,7 @@ use super::awaited::Names;
 use super::host_call::{HostCall, Kind, Reply, Scope};
 use super::identity::Identity;
 use super::replaying::Replaying;
+use super::sheet::Sheet;
 use super::told::{Frame, Frames, Line, Scripted};
 use crate::error::{CallError, SendError};
 use crate::limits::{OVERHEAD_BYTES, REASON_BYTES, SCRIPT_BYTES, cut};
@@ -28,7 +29,7 @@ impl Script {
     /// What is to be done about a call of this guest. What a guest has from itself alone is in no script. What it waits
     /// for becomes ready in the order in which it did for the live one, where that waited for the same; to wait
     /// otherwise is no difference.
-    #[cold]
+    #[inline(never)]
     pub(super) fn ask(&mut self, call: &HostCall, who: &Identity) -> Scripted {
         match (self, call.scope()) {
             (Self::Replayed(replaying), _) => replaying.tell(call),
@@ -93,6 +94,9 @@ fn denial(call: &HostCall, who: &Identity) -> Option<SendError> {
 #[derive(Debug, Default)]
 pub(crate) struct Writing {
     lines: Vec<Line>,
+    /// Where nobody but a recorder has to do with it: the lines, and how many there are.
+    sheet: Sheet,
+    on_sheet: usize,
     bytes: usize,
     names: Names,
     /// Whether what a guest has from itself stands there too: for a recorder.
@@ -106,10 +110,9 @@ pub(crate) struct Writing {
     frames: Frames,
 }
 
-/// What a recorder has of a turn.
-#[derive(Debug, Default)]
+/// What a recorder has of a turn: its lines stand on a sheet of their own.
+#[derive(Debug)]
 pub(super) struct Recorded {
-    pub(super) lines: Vec<Line>,
     pub(super) bytes: usize,
     pub(super) is_cut: bool,
     pub(super) frames: Vec<Frame>,
@@ -127,11 +130,15 @@ impl Writing {
         }
     }
 
-    /// Begins again, for a recorder, which keeps so many bytes of it, with room for lines.
-    pub(super) fn begin_again(&mut self, most: usize, room: Vec<Line>) {
+    /// Begins again, for a recorder, which keeps so many bytes of it, with the room that this sheet has.
+    pub(super) fn begin_again(&mut self, most: usize, mut sheet: Sheet) {
         self.names.forget_all();
-        let names = std::mem::take(&mut self.names);
-        *self = Self { of_all: true, most, lines: room, names, ..Self::default() };
+        sheet.clear();
+        self.sheet = sheet;
+        self.lines.clear();
+        (self.on_sheet, self.bytes, self.most) = (0, 0, most);
+        (self.of_all, self.is_cut, self.is_shown) = (true, false, false);
+        self.frames = Frames::default();
     }
 
     /// It is for a recorder, too.
@@ -150,25 +157,38 @@ impl Writing {
             return Scripted::Nobody;
         }
         self.bytes = bytes;
-        self.lines.push((call.clone(), Reply::Unanswered));
-        Scripted::Completes(self.lines.len() - 1)
-    }
-
-    pub(super) fn complete(&mut self, line: usize, told: Reply) {
-        if let Some((_, reply)) = self.lines.get_mut(line) {
-            self.bytes = self.bytes.saturating_add(told.bytes());
-            *reply = told;
-        }
-    }
-
-    /// What the recorder has of it. Whoever is shown it keeps what it would have had without.
-    pub(super) fn recorded(&mut self) -> Recorded {
-        let (bytes, is_cut, frames) = (self.bytes.min(SCRIPT_BYTES), self.is_cut, self.frames.take());
-        let lines = std::mem::take(&mut self.lines);
         if self.is_shown {
-            self.lines = lines.iter().filter(|(asked, _)| asked.scope() != Scope::Own).cloned().collect();
+            self.lines.push((call.clone(), Reply::Unanswered));
+            return Scripted::Completes(self.lines.len() - 1);
         }
-        Recorded { lines, bytes, is_cut, frames }
+        self.sheet.asked(call);
+        self.on_sheet += 1;
+        Scripted::Completes(self.on_sheet - 1)
+    }
+
+    pub(super) fn complete(&mut self, line: usize, told: &Reply) {
+        self.bytes = self.bytes.saturating_add(told.bytes());
+        if !self.is_shown {
+            self.sheet.told(line, self.on_sheet, told);
+        } else if let Some((_, reply)) = self.lines.get_mut(line) {
+            *reply = told.clone();
+        }
+    }
+
+    /// What the recorder has of it, with its lines on this sheet. Whoever is shown it keeps what it would have had
+    /// without.
+    pub(super) fn recorded(&mut self, sheet: &mut Sheet) -> Recorded {
+        if self.is_shown {
+            sheet.clear();
+            for (at, (asked, told)) in self.lines.iter().enumerate() {
+                sheet.asked(asked);
+                sheet.told(at, at + 1, told);
+            }
+            self.lines.retain(|(asked, _)| asked.scope() != Scope::Own);
+        } else {
+            std::mem::swap(sheet, &mut self.sheet);
+        }
+        Recorded { bytes: self.bytes.min(SCRIPT_BYTES), is_cut: self.is_cut, frames: self.frames.take() }
     }
 
     /// Whether anybody but the recorder has to do with it.

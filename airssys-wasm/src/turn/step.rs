@@ -1,5 +1,7 @@
 //! What was done with an instance, step by step, as it can be written down and done again.
 
+mod packed;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -12,6 +14,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+pub(super) use self::packed::Answering;
 use super::host_call::{octets, optional_octets, shared};
 use super::told::Line;
 use crate::address::Address;
@@ -24,9 +27,9 @@ use crate::typed::FunctionType;
 /// The values of a state, by key.
 pub(crate) type Values = BTreeMap<Box<str>, Bytes>;
 
-/// What was done with an instance.
+/// What is done with an instance: what was, or, with an envelope in the place of its message, what is about to be.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) enum What {
+pub(crate) enum What<M = Box<Message>> {
     /// It was made.
     Made,
     Init,
@@ -44,7 +47,13 @@ pub(crate) enum What {
     },
     /// It ran by itself.
     Alone,
-    Message(Box<Message>),
+    Message(M),
+}
+
+/// A message that is about to be handed to an instance, and for how long somebody waits for the answer.
+pub(crate) struct Handed<'a> {
+    pub(crate) envelope: &'a Envelope,
+    pub(crate) left: Duration,
 }
 
 /// A message that it was handed.
@@ -80,32 +89,6 @@ enum Way {
 }
 
 impl Message {
-    fn of(envelope: &Envelope, left: Duration) -> Self {
-        let way = match &envelope.delivery {
-            Delivery::Send => Way::Send,
-            Delivery::Call(_) => Way::Call,
-            Delivery::Publish(topic) => Way::Publish(topic.clone()),
-            Delivery::Timer(id) => Way::Timer(id.0),
-            Delivery::Down(down) => {
-                Way::Down { child: down.child.clone(), reason: down.reason.clone(), restarted: down.restarted }
-            }
-        };
-        Self {
-            id: envelope.id,
-            trace: envelope.trace,
-            sender: envelope.sender.clone(),
-            target: envelope.target.clone(),
-            key: envelope.key.clone(),
-            way,
-            attempt: envelope.attempt,
-            left_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-            function: envelope.function.clone(),
-            body: envelope.body.clone(),
-            is_query: false,
-            is_whole: envelope.streams.as_ref().is_none_or(|streams| !streams.has_rest() && !streams.is_used()),
-        }
-    }
-
     /// The same message again, to whose answer nobody listens, and for how long one would.
     pub(crate) fn envelope(&self) -> Option<(Envelope, Duration)> {
         let delivery = match &self.way {
@@ -171,24 +154,24 @@ impl Message {
     }
 }
 
-impl What {
-    pub(crate) fn message(envelope: &Envelope, left: Duration) -> Self {
-        Self::Message(Box::new(Message::of(envelope, left)))
-    }
-
+impl What<Handed<'_>> {
     pub(crate) fn stop(reason: StopReason) -> Self {
         Self::Stop { reason: word(reason).to_owned() }
     }
 
     pub(super) fn bytes(&self) -> usize {
         let bytes = match self {
-            Self::Message(message) => message.body.len() + message.key.as_ref().map_or(0, |key| key.len()),
+            Self::Message(Handed { envelope, .. }) => {
+                envelope.body.len() + envelope.key.as_ref().map_or(0, |key| key.len())
+            }
             Self::Restore { memory } => memory.len(),
             _ => 0,
         };
         bytes + OVERHEAD_BYTES
     }
+}
 
+impl What {
     /// As people are told.
     pub(crate) fn told(&self) -> String {
         match self {
@@ -232,8 +215,6 @@ pub(crate) struct Step {
     /// What came of it, where it is a turn over a message that did not crash.
     #[serde(default)]
     pub(crate) end: Option<End>,
-    #[serde(skip)]
-    pub(super) bytes: usize,
 }
 
 impl Step {
@@ -271,12 +252,6 @@ pub(crate) struct Write {
 }
 
 impl End {
-    pub(super) fn bytes(&self) -> usize {
-        let value = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
-        let write = |write: &Write| write.key.len() + value(&write.before) + value(&write.after) + OVERHEAD_BYTES;
-        value(&self.answer) + self.writes.iter().map(write).sum::<usize>()
-    }
-
     /// The key of its state among those of its actor.
     pub(crate) fn state_key(&self) -> Box<str> {
         self.key.clone().unwrap_or_default()

@@ -2,13 +2,15 @@
 //!
 //! # Hot path
 //!
-//! An instance without a recorder has none of this: each turn looks at one pointer. With one, a turn copies what names
-//! its message, and each call of the host is copied with its reply, bodies by counting them; the oldest turn goes when
-//! there are too many. Nothing is written to a disk but over a crash, and that by a thread of its own.
+//! An instance without a recorder has none of this: each turn looks at one pointer. With one, a turn writes its message
+//! down on a sheet, and so it does with each call of the host, its reply, and what comes of it; all of that is copied to
+//! a ring when the turn is over, and the oldest turn goes when there are too many. None of it allocates once ring and
+//! sheets have grown to what they hold. It is read back where somebody wants to see it: over a crash, by a thread of its
+//! own, which writes it to a disk, and for a gate or a recording. The bench row is `recording/on`.
 //!
 //! Invariant: what is kept is bounded by turns and by bytes, and what was lost is counted.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,11 +21,13 @@ use super::capsule::Capsule;
 use super::host_call::octets;
 use super::recording::{Recording, Reel};
 use super::script::{Recorded, Script, Writing};
-use super::step::{End, Step, Values, What, Write};
-use super::told::{Frame, Line};
+use super::sheet::Sheet;
+use super::spool::{Sheets, Spool};
+use super::step::{Answering, End, Handed, Step, Values, What};
+use super::told::Frame;
 use super::{Identity, Turn};
 use crate::capsules::Shelf;
-use crate::error::{Crash, Fault};
+use crate::error::Crash;
 use crate::hex;
 use crate::hint::Coded;
 use crate::schema::{Schema, Words};
@@ -38,18 +42,46 @@ pub(crate) struct Tape {
     shelf: Option<Arc<Shelf>>,
     sha256: Box<str>,
     /// How it began: what came before its first message.
-    begun: Vec<Step>,
-    turns: VecDeque<Step>,
+    begun: Spool,
+    turns: Spool,
     /// What all of that takes.
     bytes: usize,
     lost: u64,
     /// What is under way.
-    open: Option<What>,
-    /// What came of it, where that is known already.
-    end: Option<End>,
-    /// What the last turn was written down with, for the next one; and the room of the oldest, which went.
+    open: Option<Opened>,
+    /// That, as it is written down; what was asked in the last step; and what came of the one that is under way.
+    what: Sheet,
+    lines: Sheet,
+    end: Sheet,
+    /// What the last turn was written down with, for the next one.
     spare: Option<Box<Script>>,
-    room: Vec<Line>,
+}
+
+/// A step that is under way.
+#[derive(Debug, Clone, Copy)]
+struct Opened {
+    is_message: bool,
+    /// What it takes beside what it asks.
+    bytes: usize,
+    /// Whether it is known what came of it.
+    has_end: bool,
+}
+
+/// A step that is over, and stands on the sheets of its tape.
+#[derive(Debug)]
+struct Closed {
+    is_message: bool,
+    bytes: usize,
+    has_end: bool,
+    is_cut: bool,
+    frames: Vec<Frame>,
+}
+
+/// A step that was interrupted, for another instance to be made.
+pub(crate) struct Interrupted {
+    open: Opened,
+    what: Sheet,
+    script: Option<Box<Script>>,
 }
 
 impl Tape {
@@ -60,43 +92,45 @@ impl Tape {
             recording: Arc::clone(recording),
             shelf: identity.mesh.capsules.get().cloned(),
             sha256: sha256.into(),
-            begun: Vec::new(),
-            turns: VecDeque::new(),
+            begun: Spool::default(),
+            turns: Spool::default(),
             bytes: 0,
             lost: 0,
             open: None,
-            end: None,
+            what: Sheet::default(),
+            lines: Sheet::default(),
+            end: Sheet::default(),
             spare: None,
-            room: Vec::new(),
         }))
     }
 
     /// Another instance comes in the place of the one before: a program has one for each message. What is under way
     /// goes on after it was made; this is to be given to [`Tape::made_anew`] then.
-    pub(crate) fn begin_anew(&mut self, turn: &mut Turn) -> Option<(What, Option<Box<Script>>)> {
+    pub(crate) fn begin_anew(&mut self, turn: &mut Turn) -> Option<Interrupted> {
         self.begun.clear();
         self.turns.clear();
         (self.bytes, self.lost) = (0, 0);
-        let open = self.open.take().map(|open| (open, turn.script.take()));
-        self.step(turn, What::Made);
+        let what = std::mem::take(&mut self.what);
+        let open = self.open.take().map(|open| Interrupted { open, what, script: turn.script.take() });
+        self.step(turn, &What::Made);
         open
     }
 
     /// It was made.
-    pub(crate) fn made_anew(&mut self, turn: &mut Turn, open: Option<(What, Option<Box<Script>>)>) {
+    pub(crate) fn made_anew(&mut self, turn: &mut Turn, interrupted: Option<Interrupted>) {
         self.end(turn);
-        if let Some((what, script)) = open {
-            (self.open, turn.script) = (Some(what), script);
+        if let Some(Interrupted { open, what, script }) = interrupted {
+            (self.open, self.what, turn.script) = (Some(open), what, script);
         }
     }
 
     /// A step begins: from here on the turn is written down.
-    #[cold]
-    pub(crate) fn step(&mut self, turn: &mut Turn, mut what: What) {
-        if let What::Message(message) = &mut what {
-            message.is_query = turn.is_query;
-        }
-        self.open = Some(what);
+    #[inline(never)]
+    pub(crate) fn step(&mut self, turn: &mut Turn, what: &What<Handed<'_>>) {
+        self.what.clear();
+        what.pack(turn.is_query, &mut self.what);
+        let is_message = matches!(what, What::Message(_));
+        self.open = Some(Opened { is_message, bytes: what.bytes(), has_end: false });
         let most = self.recording.rules.bytes;
         match turn.script.as_deref_mut() {
             Some(Script::Written(writing)) => writing.and_all(most),
@@ -105,42 +139,31 @@ impl Tape {
                 // A turn after another one allocates neither.
                 let mut script = self.spare.take().unwrap_or_else(|| Box::new(Script::Written(Writing::default())));
                 if let Script::Written(writing) = &mut *script {
-                    writing.begin_again(most, std::mem::take(&mut self.room));
+                    writing.begin_again(most, std::mem::take(&mut self.lines));
                 }
                 turn.script = Some(script);
             }
         }
     }
 
-    fn take(&mut self, turn: &mut Turn) -> Option<(Step, Vec<Frame>)> {
-        let what = self.open.take()?;
+    /// This came of the turn that is under way; it is not committed yet.
+    #[inline(never)]
+    pub(crate) fn answered(&mut self, turn: &Turn, came: Answering<'_>) {
+        let Some(open) = &mut self.open else { return };
+        self.end.clear();
+        open.bytes += End::pack(came, (turn.state.as_deref(), &turn.writes), turn.key.as_deref(), &mut self.end);
+        open.has_end = true;
+    }
+
+    /// The step that is under way is over; none where nobody wrote it down.
+    fn take(&mut self, turn: &mut Turn) -> Option<Closed> {
+        let Opened { is_message, bytes, has_end } = self.open.take()?;
         let Some(Script::Written(writing)) = turn.script.as_deref_mut() else { return None };
-        let Recorded { lines, bytes, is_cut, frames } = writing.recorded();
+        let Recorded { bytes: asked, is_cut, frames } = writing.recorded(&mut self.lines);
         if !writing.is_shown() {
             self.spare = turn.script.take();
         }
-        let end = self.end.take();
-        let bytes = bytes + what.bytes() + end.as_ref().map_or(0, End::bytes);
-        Some((Step { what, lines, is_cut, end, bytes }, frames))
-    }
-
-    /// This came of the turn that is under way; it is not committed yet.
-    #[cold]
-    pub(crate) fn answered(&mut self, turn: &Turn, answer: Result<(Option<Bytes>, bool), Fault>) {
-        let (answer, commits, fault) = match answer {
-            Ok((answer, commits)) => (answer, commits, None),
-            Err(fault) => (None, false, Some(fault)),
-        };
-        let mut end = End { answer, fault, commits, writes: Vec::new(), key: turn.key.clone() };
-        if let Some(state) = turn.state.as_ref().filter(|_| commits) {
-            let write = |(key, after): (&str, Option<&Bytes>)| Write {
-                key: key.into(),
-                before: state.get(key),
-                after: after.cloned(),
-            };
-            end.writes = turn.writes.changes().map(write).collect();
-        }
-        self.end = Some(end);
+        Some(Closed { is_message, bytes: bytes + asked, has_end, is_cut, frames })
     }
 
     /// What it has, to be looked at between two turns, by a service of this identity.
@@ -151,7 +174,7 @@ impl Tape {
         let wires: toml::Table = wires.iter().map(|(import, wire)| (import.clone(), wire.table().into())).collect();
         let mut reels = Vec::new();
         if rules.bodies && !self.turns.is_empty() {
-            let turns: Vec<Step> = self.turns.iter().cloned().collect();
+            let turns = self.turns.steps();
             let keys: BTreeSet<Box<str>> =
                 turns.iter().filter_map(|step| Some(step.end.as_ref()?.state_key())).collect();
             let per_key = identity.own.has_state_per_key();
@@ -161,7 +184,7 @@ impl Tape {
                 Some((key, values))
             };
             let states = keys.into_iter().filter_map(values).collect();
-            let (actor, begun) = (identity.address().to_string(), self.begun.clone());
+            let (actor, begun) = (identity.address().to_string(), self.begun.steps());
             reels.push(Reel { actor, begun, lost: self.lost, turns, states });
         }
         Recording {
@@ -182,30 +205,35 @@ impl Tape {
     }
 
     /// The step is over, and it did not crash.
-    #[cold]
+    #[inline(never)]
     pub(crate) fn end(&mut self, turn: &mut Turn) {
-        let Some((step, _)) = self.take(turn) else { return };
-        self.bytes += step.bytes;
-        if self.turns.is_empty() && !matches!(step.what, What::Message(_)) {
-            self.begun.push(step);
-        } else {
-            self.turns.push_back(step);
+        let Some(closed) = self.take(turn) else { return };
+        if self.turns.is_empty() && !closed.is_message {
+            self.bytes += closed.bytes;
+            // No more comes that would need room for growth.
+            self.begun.push(closed.sheets(&mut self.what, &mut self.lines, &mut self.end), 0);
+            return;
         }
         let rules = self.recording.rules;
-        while self.turns.len() > rules.turns || (self.bytes > rules.bytes && !self.turns.is_empty()) {
-            if let Some(Step { mut lines, bytes, .. }) = self.turns.pop_front() {
-                self.bytes -= bytes;
-                lines.clear();
-                self.room = lines;
+        loop {
+            if self.turns.len() < rules.turns && self.bytes + closed.bytes <= rules.bytes {
+                self.bytes += closed.bytes;
+                self.turns.push(closed.sheets(&mut self.what, &mut self.lines, &mut self.end), rules.bytes);
+                return;
             }
             self.lost += 1;
+            match self.turns.pop() {
+                Some(bytes) => self.bytes -= bytes,
+                // It is too large by itself.
+                None => return,
+            }
         }
     }
 
     /// It crashed: what is left of it is written down, where that is the guest's own doing.
     #[cold]
     pub(crate) fn crashed(mut self: Box<Self>, turn: &mut Turn, crash: &Crash) {
-        let Some((step, frames)) = self.take(turn) else { return };
+        let Some(mut closed) = self.take(turn) else { return };
         if is_none_of_its_own(crash) {
             return;
         }
@@ -214,11 +242,15 @@ impl Tape {
         let (identity, state) = (Arc::clone(&turn.identity), turn.state.as_ref().map(|state| state.copy()));
         let key = turn.key.as_deref().map(str::to_owned);
         let service = identity.address().service().to_owned();
+        let frames = std::mem::take(&mut closed.frames);
+        // By itself: it may be larger than all that is kept.
+        let mut last = Spool::default();
+        last.push(closed.sheets(&mut self.what, &mut self.lines, &mut self.end), 0);
+        let Some(step) = last.steps().pop() else { return };
         let same = self.same(&step, &crash, &frames);
         let left = Left { at, identity, key, state, crash, frames };
         shelf.put(&service, (at, same), move |tree| {
-            self.turns.push_back(step);
-            self.capsule(left, tree).written().map_err(|error| error.to_string())
+            self.capsule(step, left, tree).written().map_err(|error| error.to_string())
         });
     }
 
@@ -233,11 +265,11 @@ impl Tape {
         hex::encode(&Sha256::digest(all.as_bytes()))
     }
 
-    fn capsule(self, left: Left, tree: Option<String>) -> Capsule {
+    fn capsule(self, last: Step, left: Left, tree: Option<String>) -> Capsule {
         let Left { at, identity, key, state, crash, frames } = left;
         let settings::Recording { rules, release, description, wires } = &*self.recording;
         let terms = &identity.terms;
-        let steps: Vec<Step> = self.begun.into_iter().chain(self.turns).collect();
+        let steps: Vec<Step> = [self.begun.steps(), self.turns.steps(), vec![last]].concat();
         let state = state.map(|state| {
             let each = |(key, value): (Box<str>, Bytes)| (String::from(key), octets::text(&value));
             state.snapshot().into_iter().map(each).collect()
@@ -267,6 +299,12 @@ impl Tape {
             steps: if rules.bodies { steps } else { Vec::new() },
             crash,
         }
+    }
+}
+
+impl Closed {
+    fn sheets<'a>(&self, what: &'a mut Sheet, lines: &'a mut Sheet, end: &'a mut Sheet) -> Sheets<'a> {
+        Sheets { what, lines, end: self.has_end.then_some(end), is_cut: self.is_cut, bytes: self.bytes }
     }
 }
 

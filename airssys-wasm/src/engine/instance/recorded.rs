@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::{Answered, Instance, Ran};
 use crate::error::Crash;
 use crate::message::Envelope;
-use crate::turn::{Recording, Tape, What};
+use crate::turn::{Handed, Recording, Tape, What};
 
 impl Instance {
     /// A step begins. Where nothing is recorded this is one look at a pointer.
     #[inline]
-    pub(super) fn record(&mut self, what: impl FnOnce() -> What) {
+    pub(super) fn record<'a>(&mut self, what: impl FnOnce() -> What<Handed<'a>>) {
         if let Some(tape) = &mut self.tape {
-            tape.step(&mut self.store.data_mut().turn, what());
+            tape.step(&mut self.store.data_mut().turn, &what());
         }
     }
 
@@ -41,20 +41,20 @@ impl Instance {
     /// the large future of a turn does not lie within another one.
     #[inline]
     pub(crate) fn record_message(&mut self, envelope: &Envelope, left: Duration) {
-        self.record(|| What::message(envelope, left));
+        self.record(|| What::Message(Handed { envelope, left }));
     }
 
     /// This came of it, and is not committed.
     #[inline]
     pub(crate) fn recorded_message(&mut self, ran: &Ran<Answered>) {
         if let Some(tape) = &mut self.tape {
-            let answer = match ran {
-                Ran::Done(Answered { body, commits }) => Some(Ok((body.clone(), *commits))),
-                Ran::Fault(fault) => Some(Err(fault.clone())),
+            let came = match ran {
+                Ran::Done(Answered { body, commits }) => Some(Ok((body.as_ref(), *commits))),
+                Ran::Fault(fault) => Some(Err(fault)),
                 Ran::Crashed(_) => None,
             };
-            if let Some(answer) = answer {
-                tape.answered(&self.store.data().turn, answer);
+            if let Some(came) = came {
+                tape.answered(&self.store.data().turn, came);
             }
         }
         self.recorded(ran);

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says so by panicking")]
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::capability::Operation;
 use crate::error::{
     CallError, Crash, DeadHandle, Denied, Fault, HandleDeath, NotFound, SendError, Stage, SupervisionError,
 };
-use crate::turn::Maker;
+use crate::turn::sheet::{Leaf, Sheet};
+use crate::turn::{Line, Maker};
 use crate::typed::{FunctionType, Laid, ValueType};
 
 /// Makes a function that draws any value of an enum. It does not compile where it leaves a variant out.
@@ -33,8 +35,9 @@ fn text() -> impl Strategy<Value = String> {
     any::<String>()
 }
 
+/// A short one, or one that a recorder shares.
 fn body() -> impl Strategy<Value = Bytes> {
-    vec(any::<u8>(), 0..20).prop_map(Bytes::from)
+    prop_oneof![vec(any::<u8>(), 0..20), vec(any::<u8>(), 1_020..1_030)].prop_map(Bytes::from)
 }
 
 fn address() -> impl Strategy<Value = Address> {
@@ -241,15 +244,117 @@ any_of!(reply: Reply {
     Unanswered => Just(Reply::Unanswered),
 });
 
+any_of!(level: Level {
+    Trace => Just(Level::Trace),
+    Debug => Just(Level::Debug),
+    Info => Just(Level::Info),
+    Warn => Just(Level::Warn),
+    Error => Just(Level::Error),
+});
+
+any_of!(maker: Maker {
+    Duration => Just(Maker::Duration),
+    Instant => Just(Maker::Instant),
+    InputStream => Just(Maker::InputStream),
+    OutputStream => Just(Maker::OutputStream),
+    TcpSocket => Just(Maker::TcpSocket),
+    UdpSocket => Just(Maker::UdpSocket),
+    IncomingDatagrams => Just(Maker::IncomingDatagrams),
+    OutgoingDatagrams => Just(Maker::OutgoingDatagrams),
+    AddressLookup => Just(Maker::AddressLookup),
+    Response => Just(Maker::Response),
+    Trailers => Just(Maker::Trailers),
+    Process => Just(Maker::Process),
+    Watch => Just(Maker::Watch),
+    Earlier => Just(Maker::Earlier),
+});
+
+fn awaited() -> impl Strategy<Value = Awaited> {
+    (maker(), any::<u32>()).prop_map(|(made_by, number)| Awaited { made_by, number })
+}
+
+any_of!(call: HostCall {
+    Send => (text(), option::of(text()), body()).prop_map(|(to, key, body)| HostCall::Send { to, key, body }),
+    Call => (text(), option::of(text()), body(), any::<u64>())
+        .prop_map(|(to, key, body, timeout_ms)| HostCall::Call { to, key, body, timeout_ms }),
+    Invoke => (text(), option::of(text()), body())
+        .prop_map(|(to, name, body)| HostCall::Invoke { to, name, function: Arc::new(function()), body }),
+    Release => (text(), body())
+        .prop_map(|(to, body)| HostCall::Release { to, function: Arc::new(function()), body }),
+    Publish => (text(), body()).prop_map(|(topic, body)| HostCall::Publish { topic, body }),
+    Subscribe => text().prop_map(|pattern| HostCall::Subscribe { pattern }),
+    Unsubscribe => text().prop_map(|pattern| HostCall::Unsubscribe { pattern }),
+    SendAfter => (any::<u64>(), body()).prop_map(|(delay_ms, body)| HostCall::SendAfter { delay_ms, body }),
+    Cancel => any::<u64>().prop_map(|timer| HostCall::Cancel { timer }),
+    SelfAddress => Just(HostCall::SelfAddress),
+    Spawn => (text(), text()).prop_map(|(service, name)| HostCall::Spawn { service, name }),
+    Stop => text().prop_map(|child| HostCall::Stop { child }),
+    Monitor => text().prop_map(|child| HostCall::Monitor { child }),
+    Demonitor => text().prop_map(|child| HostCall::Demonitor { child }),
+    Link => text().prop_map(|child| HostCall::Link { child }),
+    OpenState => text().prop_map(|name| HostCall::OpenState { name }),
+    GetState => text().prop_map(|key| HostCall::GetState { key }),
+    SetState => (text(), body()).prop_map(|(key, value)| HostCall::SetState { key, value }),
+    DeleteState => text().prop_map(|key| HostCall::DeleteState { key }),
+    IncrementState => (text(), any::<u64>()).prop_map(|(key, by)| HostCall::IncrementState { key, by }),
+    StateKeys => option::of(any::<u64>()).prop_map(|cursor| HostCall::StateKeys { cursor }),
+    Config => text().prop_map(|key| HostCall::Config { key }),
+    AllConfig => Just(HostCall::AllConfig),
+    Log => (level(), text()).prop_map(|(level, line)| HostCall::Log { level, line }),
+    WallClock => Just(HostCall::WallClock),
+    MonotonicClock => Just(HostCall::MonotonicClock),
+    RandomBytes => any::<u64>().prop_map(|count| HostCall::RandomBytes { count }),
+    RandomNumber => Just(HostCall::RandomNumber),
+    Environment => Just(HostCall::Environment),
+    Http => (text(), text(), text(), text())
+        .prop_map(|(method, scheme, authority, path)| HostCall::Http { method, scheme, authority, path }),
+    Poll => vec(awaited(), 0..4).prop_map(|of| HostCall::Poll { of }),
+    Block => awaited().prop_map(|on| HostCall::Block { on }),
+    IsReady => awaited().prop_map(|is| HostCall::IsReady { is }),
+});
+
 fn is_read_back(reply: &Reply) {
     let written = serde_json::to_string(reply).unwrap();
     assert_eq!(serde_json::from_str::<Reply>(&written).unwrap(), *reply, "{written}");
+}
+
+/// What stands on a sheet of a recorder.
+fn lines(sheet: Sheet) -> Vec<Line> {
+    let aside = sheet.aside.into();
+    Leaf { bytes: &sheet.bytes, aside: VecDeque::iter(&aside) }.lines().unwrap()
 }
 
 proptest! {
     #[test]
     fn a_reply_is_written_down_and_read_back(reply in reply()) {
         is_read_back(&reply);
+    }
+
+    #[test]
+    fn a_call_is_written_down_and_read_back(call in call()) {
+        let written = serde_json::to_string(&call).unwrap();
+        assert_eq!(serde_json::from_str::<HostCall>(&written).unwrap(), call, "{written}");
+    }
+
+    #[test]
+    fn a_recorder_has_what_was_asked_and_told_in_whichever_order(
+        said in vec((call(), reply(), any::<prop::sample::Index>()), 1..5),
+    ) {
+        let mut sheet = Sheet::default();
+        let (mut expected, mut open): (Vec<Line>, Vec<usize>) = (Vec::new(), Vec::new());
+        for (asked, told, which) in said {
+            sheet.asked(&asked);
+            open.push(expected.len());
+            expected.push((asked, Reply::Unanswered));
+            // One of those that wait is told, or none.
+            let which = which.index(open.len() + 1);
+            if which < open.len() {
+                let line = open.remove(which);
+                sheet.told(line, expected.len(), &told);
+                expected[line].1 = told;
+            }
+        }
+        assert_eq!(lines(sheet), expected);
     }
 
     #[test]
@@ -260,30 +365,6 @@ proptest! {
     #[test]
     fn so_is_each_reason_why_nothing_was_sent(error in send_error()) {
         is_read_back(&Reply::Child(Err(SupervisionError::NotSent(error))));
-    }
-}
-
-#[test]
-fn what_is_written_down_is_what_is_read() {
-    let (to, key, body) = ("goal".to_owned(), Some("k".to_owned()), Bytes::from_static(&[0, 128, 255]));
-    for call in [
-        HostCall::Send { to: to.clone(), key: key.clone(), body: body.clone() },
-        HostCall::Call { to, key, body: body.clone(), timeout_ms: u64::MAX },
-        HostCall::Invoke { to: "pricing".to_owned(), name: None, function: Arc::new(function()), body: body.clone() },
-        HostCall::SetState { key: "k".to_owned(), value: body },
-        HostCall::StateKeys { cursor: Some(7) },
-        HostCall::AllConfig,
-        HostCall::Http {
-            method: "GET".to_owned(),
-            scheme: "https".to_owned(),
-            authority: "api.example".to_owned(),
-            path: "/v1?q=1".to_owned(),
-        },
-        HostCall::Log { level: Level::Warn, line: "a\nb".to_owned() },
-        HostCall::Poll { of: vec![Awaited { made_by: Maker::TcpSocket, number: 3 }] },
-    ] {
-        let written = serde_json::to_string(&call).unwrap();
-        assert_eq!(serde_json::from_str::<HostCall>(&written).unwrap(), call, "{written}");
     }
 }
 
