@@ -11,7 +11,9 @@
 //! [`Pulse::timeout_at`]: a place in a list, taken and given back under a short lock of two threads at most. Bench rows
 //! `ask` and `relay` have it in them.
 //!
-//! A deadline that is nearer than the next beat is noticed at the beat. Without anybody who beats, no deadline is.
+//! A deadline that is nearer than the next beat is noticed at the beat. Without anybody who beats, no deadline is. Where
+//! the clock stands still while anybody has something to do, one beat for all before it goes on is enough for none to
+//! be late.
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
@@ -52,8 +54,6 @@ pub struct Pulse {
     begun: Instant,
     /// When the last beat was, in nanoseconds since it was begun.
     last: AtomicU64,
-    /// Whether nobody beats, and who waits sets a timer at once.
-    at_once: bool,
 }
 
 impl Default for Pulse {
@@ -64,32 +64,11 @@ impl Default for Pulse {
             beats: AtomicU64::new(0),
             begun: Instant::now(),
             last: AtomicU64::new(0),
-            at_once: false,
         }
     }
 }
 
 impl Pulse {
-    /// One that needs no beat: who waits sets a timer at once. For a clock that is paused, which goes on only when
-    /// nobody has anything to do.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// use std::{future::pending, time::Duration};
-    ///
-    /// use airssys_rt_shim::pulse::{Elapsed, Pulse};
-    ///
-    /// let soon = || tokio::time::Instant::now() + Duration::from_millis(1);
-    /// assert_eq!(Pulse::at_once().timeout_at(pending::<()>(), soon).await, Err(Elapsed));
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn at_once() -> Self {
-        Self { at_once: true, ..Self::default() }
-    }
-
     /// Gives a beat, as somebody does each few milliseconds: those who wait since before it set a timer now. With one
     /// beat in 16 those do as well whose deadlines are more than 100 milliseconds away.
     pub fn beat(&self) {
@@ -99,6 +78,12 @@ impl Pulse {
         if self.beats.fetch_add(1, Ordering::Relaxed) % RARE == RARE - 1 {
             self.rare.notify_waiters();
         }
+    }
+
+    /// Gives a beat to all who wait, however far away their deadlines are.
+    pub fn beat_for_all(&self) {
+        self.beat.notify_waiters();
+        self.rare.notify_waiters();
     }
 
     /// The beat that one waits for who has so much time. The last beat was a moment ago, which spares a look at the
@@ -170,21 +155,17 @@ impl Pulse {
         mut future: Pin<&mut impl Future<Output = T>>,
         interrupt: impl FnOnce() -> I,
     ) -> Result<T, Early<I::Output>> {
-        let early = if self.at_once {
-            None
-        } else {
-            let mut beat = pin!(beat.notified());
-            let mut was_polled = true;
-            poll_fn(|context| {
-                if !std::mem::take(&mut was_polled)
-                    && let Poll::Ready(output) = future.as_mut().poll(context)
-                {
-                    return Poll::Ready(Some(output));
-                }
-                beat.as_mut().poll(context).map(|()| None)
-            })
-            .await
-        };
+        let mut beat = pin!(beat.notified());
+        let mut was_polled = true;
+        let early = poll_fn(|context| {
+            if !std::mem::take(&mut was_polled)
+                && let Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                return Poll::Ready(Some(output));
+            }
+            beat.as_mut().poll(context).map(|()| None)
+        })
+        .await;
         match early {
             Some(output) => Ok(output),
             // Boxed again: nearly all that waits does so for less than a beat, without a timer and the interrupt.
@@ -269,6 +250,12 @@ mod tests {
         assert_eq!(woken(), [1, 0]);
         pulse.beat();
         assert_eq!(woken(), [1, 1]);
+        // One beat for all is enough.
+        let mut waits = Box::pin(pulse.timeout_at(pending::<()>(), || far));
+        let waker = Arc::clone(&late.1).into();
+        assert!(waits.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        pulse.beat_for_all();
+        assert_eq!(woken(), [1, 2]);
     }
 
     #[tokio::test(start_paused = true)]

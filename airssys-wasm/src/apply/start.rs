@@ -287,7 +287,7 @@ async fn begin(
     };
     let pulse = Arc::clone(engines.pulse());
     let mesh = Arc::new(Mesh::new(of_mesh, stack, options.events, pulse, client, options.seeded));
-    mesh.look_for_forgotten();
+    mesh.at_rest();
     let shelf = own.map(Shelf::new);
     if let Some(shelf) = &shelf {
         let _it_is_new = mesh.capsules.set(Arc::clone(shelf));

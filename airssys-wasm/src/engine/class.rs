@@ -184,10 +184,7 @@ impl Engines {
         let stop = Arc::new(AtomicBool::new(false));
         let classes: Arc<Mutex<Vec<Class>>> = Arc::default();
         let (stopped, engines) = (Arc::clone(&stop), Arc::clone(&classes));
-        let pulse = Arc::new(match settings.meter {
-            Meter::Time => Pulse::default(),
-            Meter::Instructions => Pulse::at_once(),
-        });
+        let pulse: Arc<Pulse> = Arc::default();
         let beaten = Arc::clone(&pulse);
         let tick = move || {
             while !stopped.load(Ordering::Relaxed) {

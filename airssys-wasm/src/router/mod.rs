@@ -299,12 +299,15 @@ impl Mesh {
         child.goes(reason);
     }
 
-    /// In a seeded host: has it looked at whether something was forgotten, whenever nobody has anything to do.
-    pub(crate) fn look_for_forgotten(self: &Arc<Self>) {
+    /// In a seeded host: gives a beat whenever nobody has anything to do, and has it looked at whether something was
+    /// forgotten.
+    pub(crate) fn at_rest(self: &Arc<Self>) {
         let Some(seeded) = &self.seeded else { return };
         // It is what the mesh has.
-        let mesh: Weak<Self> = Arc::downgrade(self);
+        let (mesh, pulse): (Weak<Self>, _) = (Arc::downgrade(self), Arc::clone(&self.pulse));
         seeded.looks_at_rest(move || {
+            // Before the clock goes on: those who wait set their timers.
+            pulse.beat_for_all();
             let mut forgotten = Vec::new();
             for service in mesh.upgrade().map(|mesh| mesh.services()).unwrap_or_default() {
                 if service.directory.len() <= LOOKED_AT {
