@@ -1,123 +1,21 @@
 //! A seed means the same run on each machine, until somebody changes what a run is.
 //!
-//! Those are components whose texts stand in this tree: what a tool chain makes of a source may have other instructions
-//! tomorrow, and a run counts them.
+//! That it is the same in a release build is asserted where the rows of the benches are measured.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says so by panicking")]
 
-use std::path::Path;
+#[path = "../airssys-wasm/benches/rows/fixed.rs"]
+mod fixed;
 
 use airssys_tests::code_cache;
-use airssys_wasm::trial::Trial;
-use tempfile::TempDir;
 
-/// The digest of the run with this seed. Who changes what a run is, or how it is written down, writes the new one here:
-/// seeds that somebody has kept mean another run from then on.
-const DIGEST: (u64, &str) = (7, "7390f205948734d670cf2953779301fccf2a76c8624a649e45b0118cdf9cf492");
-
-const TOPOLOGY: &str = r#"
-    name = "fixed"
-    [root]
-    intensity = 1000
-    [[supervisor]]
-    name = "shop"
-    strategy = "rest-for-one"
-    intensity = 1000
-    backoff = { initial = "20ms" }
-    [[service]]
-    supervisor = "shop"
-    name = "pricing"
-    release = "pricing.wasm"
-    instances = 2
-    [[service]]
-    supervisor = "shop"
-    name = "till"
-    release = "till.wasm"
-    retries = 1
-    wires = { "acme:shop/pricing" = "pricing" }
-    [[service]]
-    name = "echo"
-    release = "echo.wasm"
-    mailbox = { capacity = 4 }
-    [[service]]
-    name = "rooms"
-    release = "echo.wasm"
-    keyed = { max_keys = 20, max_awake = 3, idle_timeout = "20ms" }
-"#;
-
-const TEST: &str = r#"
-    kill = ["150ms"]
-    settle = "5s"
-    [[workload]]
-    service = "till"
-    call = 'pay({n})'
-    times = 40
-    [[workload]]
-    service = "echo"
-    send = 'hello {n}'
-    times = 60
-    every = "5ms"
-    [[workload]]
-    service = "rooms"
-    key = "room-{n}"
-    ask = 'is it {n}?'
-    times = 40
-    [[act]]
-    kind = "deploy"
-    at = ["200ms", "300ms"]
-    service = "echo"
-    release = "next.wasm"
-    probation = "50ms"
-    [[act]]
-    kind = "restart"
-    at = ["20ms", "100ms"]
-    service = "pricing"
-    [[fault]]
-    kind = "crash"
-    rate = 0.05
-    [[fault]]
-    kind = "hang"
-    rate = 0.01
-    [[fault]]
-    kind = "double"
-    rate = 0.02
-    [[fault]]
-    kind = "full"
-    rate = 0.02
-    [[check]]
-    service = "echo"
-    ask = "still there?"
-    equals = "still there?"
-"#;
-
-/// The trial, and the folder of the components.
-fn trial() -> (Trial, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let texts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../airssys-wasm/doc");
-    for (name, text, version) in [
-        ("pricing", "pricing", "1.0.0"),
-        ("till", "till", "1.0.0"),
-        ("echo", "echo", "1.0.0"),
-        ("next", "echo", "1.1.0"),
-    ] {
-        let read = std::fs::read_to_string(texts.join(text).with_extension("wat")).unwrap();
-        // The next release has another page of memory, so that it is another one.
-        let memory = if name == "next" { "(memory (export \"memory\") 2)" } else { "(memory (export \"memory\") 1)" };
-        let component = wat::parse_str(read.replace("(memory (export \"memory\") 1)", memory)).unwrap();
-        std::fs::write(folder.path().join(format!("{name}.wasm")), component).unwrap();
-        let manifest = format!("name = \"{text}\"\nversion = \"{version}\"\n");
-        std::fs::write(folder.path().join(format!("{name}.toml")), manifest).unwrap();
-    }
-    std::fs::write(folder.path().join("airssys.toml"), TOPOLOGY).unwrap();
-    let trial = Trial::parse(TEST, folder.path()).unwrap_or_else(|error| panic!("{error}"));
-    (trial, folder)
-}
+/// How often the run is done where there is time, and where there is less.
+const TIMES: [usize; 2] = [50, 6];
 
 #[test]
 fn a_seed_means_the_same_run_on_each_machine() {
-    let (seed, digest) = DIGEST;
-    let (trial, _folder) = trial();
-    let tried = trial.run(seed, Some(&code_cache()), true).unwrap_or_else(|error| panic!("{error}"));
+    let (trial, _folder) = fixed::trial("", "");
+    let tried = trial.run(fixed::SEED, Some(&code_cache()), true).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(tried.broken, Vec::<String>::new());
     let steps = tried.steps.join("\n");
     // There is something in it that could be otherwise.
@@ -126,5 +24,41 @@ fn a_seed_means_the_same_run_on_each_machine() {
     {
         assert!(steps.contains(what), "{what}:\n{steps}");
     }
-    assert_eq!(tried.digest, digest, "it is another run now:\n{steps}");
+    assert_eq!(tried.digest, fixed::DIGEST, "it is another run now:\n{steps}");
+}
+
+#[test]
+fn a_seed_means_the_same_run_however_often_and_whatever_compiles_it() {
+    let [many, few] = TIMES;
+    let times = if std::env::var_os("AIRSSYS_SOAK").is_some() { many } else { few };
+    let ways = [
+        ("", ""),
+        ("", "compiler = \"baseline\""),
+        // Live hosts would compile what is deployed twice: what a machine has compiled before is not to be seen.
+        ("[settings]\nbaseline_from = \"1B\"", ""),
+    ];
+    let cache = code_cache();
+    for (time, (of_topology, of_test)) in ways.into_iter().cycle().take(times).enumerate() {
+        let (trial, _folder) = fixed::trial(of_topology, of_test);
+        // Nothing is compiled there where it is known already.
+        let cache = (time >= ways.len()).then_some(&*cache);
+        let tried = trial.run(fixed::SEED, cache, false).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(tried.digest, fixed::DIGEST, "it was another run the {time}. time, with {of_topology}{of_test}");
+    }
+}
+
+#[test]
+fn the_compiler_is_the_one_that_is_named() {
+    // The baseline compiler knows no tail calls.
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../airssys-wasm/doc/echo.wat")).unwrap();
+    let (before, after) = ("(i32.const 0)))\n", "(return_call $zero))\n(func $zero (result i32) (i32.const 0)))\n");
+    assert_eq!(text.matches(before).count(), 1, "{text}");
+    let component = wat::parse_str(text.replace(before, after)).unwrap();
+    let run = |of_test: &str| {
+        let (trial, folder) = fixed::trial("", of_test);
+        std::fs::write(folder.path().join("echo.wasm"), &component).unwrap();
+        trial.run(fixed::SEED, None, false).map(|tried| tried.broken)
+    };
+    assert_eq!(run("compiler = \"optimized\"").unwrap(), Vec::<String>::new());
+    assert!(run("compiler = \"baseline\"").unwrap_err().to_string().contains("tail call"));
 }

@@ -20,6 +20,7 @@ mod decide;
 mod durable;
 mod erlang;
 mod files;
+mod fixed;
 mod floor;
 mod fused;
 mod host;

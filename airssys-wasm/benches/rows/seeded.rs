@@ -4,6 +4,9 @@
 //! a live host, in the async lane. `seeded/day`: a day of a hundred services, each of which is told something each
 //! minute.
 //!
+//! `seeded/fixed`: the run whose digest stands in the tree and is asserted by the tests in a debug build. Here it has the
+//! same one in a release build, or this ends.
+//!
 //! They come last: once a clock was paused in a process, whoever reads another one takes a lock for it.
 
 use std::sync::Arc;
@@ -14,6 +17,7 @@ use airssys_wasm::command::Lane;
 use airssys_wasm::seeded::Seeded;
 use airssys_wasm::topology::Topology;
 
+use crate::fixed;
 use crate::host::{self, body};
 use crate::measure::{interleaved, nanos_each, series};
 use crate::report::Row;
@@ -21,6 +25,8 @@ use crate::{Bench, times};
 
 const QUESTIONS: usize = times(20_000);
 const SERVICES: usize = 100;
+/// How often the fixed run is done.
+const FIXED: usize = 5;
 const MINUTES: usize = times(1_440);
 
 pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
@@ -31,7 +37,12 @@ pub(crate) async fn rows(bench: &Bench) -> Vec<Row> {
     host::stop(&mesh).await;
     let many = Arc::new(host::topology(host::services(bench, SERVICES, "echo", Lane::Async)));
     let days = vec![day(many).await];
-    vec![Row::new("seeded/turn", "ns", 2.0, series(&rounds, |nanos| *nanos)), Row::told("seeded/day", "s", days)]
+    let fixed = tokio::task::spawn_blocking(|| (0..FIXED).map(|_| fixed()).collect()).await.expect("the same runs");
+    vec![
+        Row::new("seeded/turn", "ns", 2.0, series(&rounds, |nanos| *nanos)),
+        Row::told("seeded/day", "s", days),
+        Row::told("seeded/fixed", "s", fixed),
+    ]
 }
 
 async fn live(mesh: Arc<Runtime>) -> f64 {
@@ -67,6 +78,16 @@ async fn seeded(topology: Arc<Topology>) -> f64 {
         nanos_each(begun.elapsed(), QUESTIONS)
     };
     run(topology, asked).await
+}
+
+/// How many seconds of the machine the fixed run takes.
+fn fixed() -> f64 {
+    let (trial, _folder) = fixed::trial("", "");
+    let begun = Instant::now();
+    let tried = trial.run(fixed::SEED, None, false).expect("it runs");
+    let took = begun.elapsed().as_secs_f64();
+    assert_eq!(tried.digest, fixed::DIGEST, "the run with the seed {} is another one in this build", fixed::SEED);
+    took
 }
 
 /// How many seconds of the machine a day takes.

@@ -46,6 +46,9 @@ pub(crate) struct EnginesSettings {
     /// mappings for each of its stacks when it is made, so classes that all could hold everything would use the
     /// kernel's mappings up without an instance.
     pub(crate) demand: BTreeMap<InstanceLimits, Demand>,
+    /// The compiler that makes everything, and makes it once; none has the optimizing one make it, after the baseline one
+    /// where that is said of its size.
+    pub(crate) only: Option<Tier>,
     /// What turns are counted in. Where it is instructions there is no clock that ticks.
     pub(crate) meter: Meter,
     /// Whether a debugger of the machine is to know the source of what is compiled.
@@ -77,6 +80,7 @@ pub(crate) struct Engines {
     classes: Arc<Mutex<Vec<Class>>>,
     compiler: Compiler,
     baseline_from: AtomicU64,
+    only: Option<Tier>,
     instances: Arc<Instances>,
     demand: BTreeMap<InstanceLimits, Demand>,
     pulse: Arc<Pulse>,
@@ -202,6 +206,7 @@ impl Engines {
             classes,
             compiler: Compiler::default(),
             baseline_from: settings.baseline_from.unwrap_or(BASELINE_FROM).into(),
+            only: settings.only,
             instances: Arc::new(Instances::of_this_machine(settings.max_instances.unwrap_or(usize::MAX))),
             demand: settings.demand.clone(),
             pulse,
@@ -262,7 +267,7 @@ impl Engines {
     /// Whether a component of this size is to be compiled by the baseline compiler first.
     pub(super) fn takes_long(&self, size: usize) -> bool {
         // The baseline compiler tells a debugger nothing.
-        !self.code.for_debugger && size as u64 >= self.baseline_from.load(Ordering::Relaxed)
+        self.only.is_none() && !self.code.for_debugger && size as u64 >= self.baseline_from.load(Ordering::Relaxed)
     }
 
     /// See [`EnginesSettings::baseline_from`].
@@ -276,9 +281,14 @@ impl Engines {
         self.class_of(&limits.of_instance(), Tier::Baseline, generation)
     }
 
+    /// The compiler of what is to stay.
+    pub(super) fn tier(&self) -> Tier {
+        self.only.unwrap_or(Tier::Optimized)
+    }
+
     /// The engine of the class for these limits, and for components of this generation of WASI.
     pub(super) fn class(&self, limits: &Limits, generation: Generation) -> Result<Engine, EngineError> {
-        self.class_of(&limits.of_instance(), Tier::Optimized, generation)
+        self.class_of(&limits.of_instance(), self.tier(), generation)
     }
 
     fn class_of(&self, limits: &InstanceLimits, tier: Tier, generation: Generation) -> Result<Engine, EngineError> {

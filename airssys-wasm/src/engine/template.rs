@@ -130,14 +130,14 @@ impl Template {
         let (engine, component, tier) = match (kept, baseline) {
             (Some(component), _) => {
                 keep(&component);
-                (engine, component, Tier::Optimized)
+                (engine, component, engines.tier())
             }
             (None, Some((engine, component))) => (engine, component, Tier::Baseline),
             (None, None) => {
                 let component = Component::new(&engine, &bytes)
                     .map_err(|error| TemplateError::Invalid { path: path.to_owned(), detail: format!("{error:#}") })?;
                 keep(&component);
-                (engine, component, Tier::Optimized)
+                (engine, component, engines.tier())
             }
         };
         let imports = wires::of(&engine, &component.component_type());

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use super::Runtime;
 use crate::apply::{self, Checked, Objection, Proposal, RuntimeError, StartOptions};
 use crate::client::{Peer, Peers};
-use crate::engine::Meter;
+use crate::engine::{Meter, Tier};
 use crate::events::Subscription;
 use crate::middleware::Layer;
 use crate::seeded::Seeded;
@@ -229,8 +229,16 @@ impl RuntimeBuilder {
     #[must_use]
     pub fn seeded(mut self, seeded: &Seeded) -> Self {
         self.options.engines.meter = Meter::Instructions;
+        // When the better code comes would follow from the machine, and from what it has compiled before.
+        self.options.engines.only.get_or_insert(Tier::Optimized);
         self.options.seeded = Some(seeded.clone());
         self.options.client.peers = Some(Peers::new(seeded, Vec::new()));
+        self
+    }
+
+    /// Has this compiler make all components.
+    pub(crate) fn compiled_by(mut self, tier: Tier) -> Self {
+        self.options.engines.only = Some(tier);
         self
     }
 

@@ -12,6 +12,7 @@ use super::file::SETTLE;
 use super::folders::{Copies, folder};
 use super::run::{account, rest, start, unseeded};
 use super::watch::Watch;
+use crate::engine::Tier;
 use crate::runtime::Runtime;
 use crate::seeded::Seeded;
 use crate::topology::Topology;
@@ -99,7 +100,8 @@ pub fn run(
     let topology = &copies.brought_in(topology);
     let ran = seeded.run(async || {
         let given = (seeded, Vec::new(), None);
-        let runtime = Arc::new(start(topology, given, data.path(), terms.code_cache.as_deref(), false).await?);
+        let runtime =
+            Arc::new(start(topology, given, data.path(), (terms.code_cache.as_deref(), Tier::Optimized), false).await?);
         watch.begin(&runtime, seeded);
         work(&runtime).await;
         sleep(terms.settle).await;

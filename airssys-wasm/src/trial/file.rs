@@ -16,6 +16,7 @@ pub(super) use super::said::{Message, Said};
 use super::written::{folder_of, time};
 use crate::client::Peer;
 use crate::config_file::{ConfigError, Source};
+use crate::engine::Tier;
 use crate::seeded::{Fault, Pause, Wait};
 use crate::topology::Topology;
 
@@ -36,6 +37,7 @@ struct Written {
     seed: Option<u64>,
     seeds: Option<u64>,
     settle: Option<Spanned<String>>,
+    compiler: Option<Tier>,
     #[serde(default)]
     workload: Vec<Spanned<WrittenWorkload>>,
     #[serde(default)]
@@ -153,6 +155,8 @@ pub(super) struct Plan {
     pub(super) seed: Option<u64>,
     pub(super) seeds: Option<u64>,
     pub(super) settle: Duration,
+    /// What makes code of the components.
+    pub(super) compiler: Tier,
     pub(super) workloads: Vec<Workload>,
     pub(super) faults: Vec<Fault>,
     /// Who answers what services ask of others.
@@ -209,6 +213,7 @@ impl Plan {
             seed: written.seed,
             seeds: written.seeds,
             settle,
+            compiler: written.compiler.unwrap_or(Tier::Optimized),
             workloads: written.workload.iter().map(|one| workload(source, one)).collect::<Result<_, _>>()?,
             faults,
             peers: written.peer.iter().map(|one| peer::peer(source, one)).collect::<Result<_, _>>()?,

@@ -23,6 +23,7 @@ use super::{TrialError, Tried};
 use crate::apply::RuntimeError;
 use crate::client::Peer;
 use crate::deploy::Progress;
+use crate::engine::Tier;
 use crate::error::{CallError, SendError};
 use crate::hint::Coded;
 use crate::middleware::{Context, Layer, Operation, Verdict};
@@ -109,7 +110,7 @@ pub(super) fn run(
     let authority = Arc::new(Authority::new(topology, seeded));
     let start = async || {
         let given = (seeded, plan.peers.clone(), Some(&authority));
-        start(topology, given, data.path(), code_cache, goes_on).await.map(Arc::new)
+        start(topology, given, data.path(), (code_cache, plan.compiler), goes_on).await.map(Arc::new)
     };
     // First, so that they come when they came where all that is said has its moment written.
     let operator = Operator::drawn(&acts, seeded, &authority);
@@ -236,10 +237,11 @@ pub(super) async fn start(
     topology: &Topology,
     (seeded, peers, authority): (&Seeded, Vec<Peer>, Option<&Arc<Authority>>),
     data: &Path,
-    code_cache: Option<&Path>,
+    (code_cache, compiler): (Option<&Path>, Tier),
     goes_on: bool,
 ) -> Result<Runtime, RuntimeError> {
     let mut builder = Runtime::builder().seeded(seeded).peers(seeded, peers).layer(Full(seeded.clone()));
+    builder = builder.compiled_by(compiler);
     if let Some(authority) = authority {
         builder = builder.layer(Looks(Arc::clone(authority)));
     }
