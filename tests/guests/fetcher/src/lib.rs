@@ -35,6 +35,8 @@ struct Ask {
     /// Whether it tells what its configuration has under `token`.
     #[serde(default)]
     tells: bool,
+    /// What in the beginning of a response it panics over.
+    panics_over: Option<String>,
     /// After how many bytes of the response it has read enough.
     enough: Option<usize>,
 }
@@ -73,6 +75,9 @@ fn fetch(ask: Ask) -> Told {
             Ok(response) => read(response, ask.enough),
             Err(told) => told,
         };
+        if ask.panics_over.as_ref().is_some_and(|text| told.body.contains(text)) {
+            panic!("the response says what it was not to say");
+        }
         let to = told.headers.iter().find(|(name, _)| name == "location").map(|(_, to)| to.clone());
         match to {
             Some(to) if ask.follow && (300..400).contains(&told.status) => url = to,

@@ -195,6 +195,10 @@ pub enum Command {
 
     /// Answer the text of a file.
     ReadFile(String),
+    /// Do what a file says, which has a command.
+    DoFile(String),
+    /// Write to a file what this release is called.
+    WriteRelease(String),
     /// Write a file.
     WriteFile {
         /// Its path.

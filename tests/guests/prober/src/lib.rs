@@ -67,6 +67,10 @@ impl Prober {
                     commands.into_iter().map(|command| self.outcome(command, context)).collect::<Result<Vec<_>>>()?;
                 Ok(json!(outcomes))
             }
+            Command::DoFile(path) => match world::command(&path) {
+                Ok(command) => return self.outcome(command, context),
+                Err(refusal) => Err(refusal),
+            },
             Command::Times(times, command) => self.again(times, &command, context).map(|flooded| json!(flooded)),
             Command::Fail { fault, reason } => return Err(fail(fault, reason)),
             Command::FailLong(letters) => return Err(Fault::Internal("x".repeat(letters))),

@@ -45,6 +45,11 @@ impl Guest for Site {
                 }
             }
             "/big" => answer(out, 200, &[], &vec![b'x'; query.parse().unwrap_or_default()]),
+            // Traps over a body that has this in it.
+            "/over" => match String::from_utf8_lossy(&body(&request)).contains(query) {
+                true => badly::trap(),
+                false => answer(out, 200, &[], b"nothing"),
+            },
             "/length" => answer(out, 200, &[], length(&request).to_string().as_bytes()),
             "/trailers" => trailers(&request, out),
             "/drip" => drip(out, query.parse().unwrap_or(1)),
