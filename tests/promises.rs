@@ -54,6 +54,7 @@ mod named_sockets;
 mod no_deadlock;
 mod npm;
 mod os;
+mod outside;
 mod python_sdk;
 mod queries;
 mod quota;

@@ -83,7 +83,7 @@ async fn play(
     allow: &[Deviation],
     mut steady: Option<&mut Steady<'_>>,
 ) -> Result<Went, RecordingError> {
-    let mut play = contender.play(reel, recording.schema, allow.contains(&Deviation::State));
+    let mut play = contender.play(recording, reel, allow.contains(&Deviation::State));
     let mut went = Went::default();
     let is_message = |step: &&Step| matches!(step.what, What::Message(_));
     let mut left = reel.turns.iter().filter(is_message);

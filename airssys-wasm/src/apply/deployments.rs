@@ -50,10 +50,20 @@ pub(super) fn compare(
 }
 
 /// Why what a release does cannot be held back while it is only shown messages; none where it can.
-pub(super) fn not_held_back(live: &Deployable, next: &Deployable) -> Option<&'static str> {
+fn not_held_back(live: &Deployable, next: &Deployable) -> Option<&'static str> {
     let policy = next.node.terms().policy;
     if policy.has_sockets() || policy.has_http() || policy.has_processes() || policy.files().next().is_some() {
         Some("it is granted files, sockets, HTTP requests or programs, and what it does with them cannot be held back")
+    } else {
+        not_recorded(live, next)
+    }
+}
+
+/// Why what a release does over recorded turns cannot be answered by what is recorded; none where it can.
+pub(super) fn not_recorded(live: &Deployable, next: &Deployable) -> Option<&'static str> {
+    let policy = next.node.terms().policy;
+    if policy.has_sockets() || policy.has_processes() {
+        Some("it is granted sockets or programs, and what these say is in no recording")
     } else if live.template.has_tasks() || next.template.has_tasks() {
         Some(
             "its functions may be async (WASI 0.3), and in which order what they wait for is ready is not written down",

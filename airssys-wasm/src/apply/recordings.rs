@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::against::{Comparison, Contender, compare};
-use super::deployments::not_held_back;
+use super::deployments::not_recorded;
 use super::hosted::Hosted;
 use super::releases::Deployable;
 use crate::actor::{Post, recording};
@@ -60,7 +60,7 @@ impl Hosted {
         options: &DeployOptions,
     ) -> Result<Comparison, DeployError> {
         let service = recording.service.clone();
-        if let Some(why) = not_held_back(live, next) {
+        if let Some(why) = not_recorded(live, next) {
             return Err(RecordingError::Unfit { service, why }.into());
         }
         recording.keep_last(gate.turns.unwrap_or(usize::MAX));

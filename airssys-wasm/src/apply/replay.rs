@@ -73,6 +73,9 @@ pub enum ReplayError {
     /// There is something in it that cannot be done again.
     #[error("it cannot be replayed: {0}")]
     Content(String),
+    /// It did something of which nobody knows what came of it.
+    #[error("it cannot be replayed: {0}")]
+    Unrecorded(String),
     /// The release has something wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -94,6 +97,7 @@ impl Coded for ReplayError {
             Self::OtherRelease { .. } => "other-release",
             Self::NoBodies => "no-bodies",
             Self::Content(_) => "capsule-content",
+            Self::Unrecorded(_) => "not-recorded",
             Self::Config(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Recording(error) => error.code(),
@@ -107,6 +111,7 @@ impl Coded for ReplayError {
             Self::OtherRelease { .. } => Some("name the component that crashed, byte for byte".into()),
             Self::NoBodies => Some("it can be looked at".into()),
             Self::Content(_) => Some("replay it with the version that wrote it".into()),
+            Self::Unrecorded(_) => Some("it can be looked at: `airssys capsules show`".into()),
             Self::Config(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Recording(error) => error.hint(),
@@ -415,7 +420,11 @@ impl Stage<'_> {
             let is_late = capsule.lost > 0;
             let is_timed = at == last && is_of_time(&capsule.crash);
             let slack = Slack { is_open: step.is_cut || is_timed, is_timed, is_late };
-            let Played { crash, parted, frames } = self.step(step.clone(), slack).await?;
+            if let Some(what) = step.unrecorded() {
+                let why = format!("in {told} it used {what}, and no recorder has what comes of that");
+                return Err(ReplayError::Unrecorded(why));
+            }
+            let Played { crash, parted, frames } = self.step(step.clone(), slack, &capsule.folders).await?;
             replayed.steps += 1;
             if let Some(parted) = parted {
                 replayed.differs.push(format!("in {told}: {parted}"));
@@ -437,9 +446,9 @@ impl Stage<'_> {
         Ok(replayed)
     }
 
-    async fn step(&mut self, step: Step, slack: Slack) -> Result<Played, ReplayError> {
+    async fn step(&mut self, step: Step, slack: Slack, folders: &[String]) -> Result<Played, ReplayError> {
         let Step { what, lines, .. } = step;
-        let script = Some(Box::new(Script::Replayed(Replaying::new(lines, slack))));
+        let script = Some(Box::new(Script::Replayed(Replaying::new(lines, slack).with_folders(folders))));
         if let What::Made = what {
             let identity = Arc::clone(&self.identity);
             return Ok(match Instance::scripted(self.engines, self.template, identity, script).await {
@@ -465,9 +474,9 @@ impl Stage<'_> {
             What::Stop { reason } => crash_of(instance.stop(stop_reason(&reason), deadline).await),
             What::Alone => instance.run_alone().await.err(),
             What::Message(message) => {
-                if !message.is_whole {
-                    let why = "the body of a request came by itself, and is not in it";
-                    return Err(ReplayError::Content(why.to_owned()));
+                if message.is_gone {
+                    // It was turned away before the guest was asked.
+                    return Ok(Played { crash: None, parted: None, frames: Vec::new() });
                 }
                 let (envelope, left) = message.envelope().ok_or_else(none)?;
                 if message.is_query {

@@ -12,6 +12,7 @@ use super::foreign::{Foreign, Owned};
 use super::handles::Handles;
 use super::host::file_names::FileNames;
 use super::host::listings::Listings;
+use super::host::outside::Outside;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
 use super::wasi::Wasi;
@@ -40,6 +41,8 @@ pub(crate) struct Guest {
     pub(super) quotas: HashMap<u32, Quota>,
     /// What they are called.
     pub(super) names: FileNames,
+    /// What it has open outside of the mesh, where a recorder is to know it.
+    pub(super) outside: Outside,
     /// Taken where another instance comes in its place.
     pub(super) permit: Option<InstancePermit>,
     /// How it ends where it has no instructions left: none for the end of its budget. In a seeded host alone.

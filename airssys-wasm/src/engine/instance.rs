@@ -28,6 +28,7 @@ use super::handles::Handles;
 use super::host::file_names::FileNames;
 use super::host::listings::Listings;
 use super::host::messaging::fault_from_wit;
+use super::host::outside::Outside;
 use super::host::resources::{self, Wear};
 use super::http::Handle;
 use super::lanes::{Calls, Exports};
@@ -517,6 +518,7 @@ fn make_store(
         expected: Arc::default(),
         quotas: HashMap::new(),
         names: FileNames::default(),
+        outside: Outside::default(),
         permit: Some(permit),
         planned: None,
     };

@@ -49,6 +49,10 @@ pub(crate) struct Awaited {
 pub(crate) struct Names {
     known: HashMap<u32, Awaited>,
     made: HashMap<Maker, u32>,
+    /// How often something was called so in this turn.
+    called: HashMap<String, u32>,
+    /// Whether the last request of HTTP was none that a script knows.
+    pub(super) was_denied: bool,
 }
 
 impl Names {
@@ -67,10 +71,18 @@ impl Names {
         name
     }
 
+    /// The name of something that is called so in this turn: with its number, where it is not the first.
+    pub(super) fn numbered(&mut self, called: String) -> String {
+        let count = self.called.entry(called.clone()).or_default();
+        *count = count.saturating_add(1);
+        if *count == 1 { called } else { format!("{called} ({count})") }
+    }
+
     /// Another turn begins.
     pub(super) fn forget_all(&mut self) {
         self.known.clear();
         self.made.clear();
+        self.called.clear();
     }
 
     /// A pollable is gone: its number may be another one's.

@@ -73,6 +73,9 @@ pub struct Capsule {
     pub(crate) run: String,
     pub(crate) arguments: Vec<String>,
     pub(crate) wires: String,
+    /// The folders that it was granted, by their names for the guest.
+    #[serde(default)]
+    pub(crate) folders: Vec<String>,
     /// What was done with the instance, the crash last; empty where bodies are left out.
     pub(crate) steps: Vec<Step>,
     /// What each step is called, and how much it asked.

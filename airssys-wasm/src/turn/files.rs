@@ -245,6 +245,23 @@ impl Identity {
         Ok(Counted(all))
     }
 
+    /// The folders that are granted, by their names for the guest.
+    pub(super) fn folders(&self) -> Vec<String> {
+        self.terms.policy.files().map(|(name, _)| name.to_owned()).collect()
+    }
+
+    /// What is missing for these rights at a path, as the policy says it; none where nothing is, or where it is no path
+    /// in a granted folder. Nothing is told or counted.
+    pub(super) fn missing_of(&self, path: &str, needs: Access) -> Option<String> {
+        let within = |folder: &str| {
+            path.strip_prefix(folder.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let folders = self.terms.policy.files().map(|(name, _)| name).filter(|name| within(name));
+        let rights = self.terms.policy.folder(folders.max_by_key(|name| name.len())?)?;
+        let is_missing = !rights.now().contains(needs);
+        is_missing.then(|| rights.missing(self.address().service(), needs))
+    }
+
     pub(crate) fn file_threads(&self) -> Arc<FileThreads> {
         Arc::clone(self.service.file_threads.get_or_init(FileThreads::new))
     }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::awaited::Awaited;
 use super::chance::NoRandomness;
+pub(super) use super::octets;
+use super::outside::{Change, Look, Said};
 use crate::error::{CallError, SendError, SupervisionError};
 use crate::limits::REASON_BYTES;
 use crate::message::Answer;
@@ -166,6 +168,18 @@ macro_rules! table {
             Http { method: String, scheme: String, authority: String, path: String }
                 Mesh, ("request {method} {scheme}://{authority}{path}"),
                 now Allowed(turn.may_request(&method, &scheme, &authority, &path));
+            /// The folders that it is granted, by their names.
+            Folders
+                Own, ("ask for its folders"), elsewhere Names;
+            /// Asks something of what is outside: a file, or a body of HTTP.
+            Look { at: String, look: Look }
+                Outside, ("{}", look.told(at)), elsewhere Said;
+            /// Changes something there.
+            Change { at: String, change: Change }
+                Outside, ("{}", change.told(at)), elsewhere Said;
+            /// Something that no recorder has: what it is told of that is not known again.
+            Unrecorded { what: String }
+                Order, ("use {what}, which no recorder has"), elsewhere Nothing;
             /// Which of these are ready; waits until one is.
             Poll { of: Vec<Awaited> }
                 Order, ("wait for one of {}", of.len()), elsewhere Ready;
@@ -188,6 +202,8 @@ pub(super) enum Scope {
     Mesh,
     /// Nobody else: its state, its configuration, its log, and what it has of time and chance.
     Own,
+    /// A file or somebody who is no service: it is told what these said, and what it changes is compared.
+    Outside,
     /// Nobody else, and what it is told is not its choice: in which order what it waits for becomes ready.
     Order,
 }
@@ -267,6 +283,9 @@ macro_rules! replies {
             ready: Ready(Vec<u32>);
             readiness: Readiness(bool);
             nothing: Nothing(());
+            names: Names(Vec<String>);
+            /// What came of it outside; the word of an error.
+            said: Said(Result<Said, String>);
         }
     };
 }
@@ -347,6 +366,18 @@ impl Kept for Option<u64> {}
 impl Kept for Level {}
 impl Kept for Awaited {}
 
+impl Kept for Look {
+    fn kept(&self) -> usize {
+        self.bytes()
+    }
+}
+
+impl Kept for Change {
+    fn kept(&self) -> usize {
+        self.bytes()
+    }
+}
+
 impl Kept for Vec<Awaited> {
     fn kept(&self) -> usize {
         size_of_val(&self[..])
@@ -382,6 +413,7 @@ impl Reply {
             Self::Sent(Err(SendError::Denied(_)))
                 | Self::Answer(Err(CallError::NotSent(SendError::Denied(_))))
                 | Self::Child(Err(SupervisionError::NotSent(SendError::Denied(_))))
+                | Self::Allowed(false)
         )
     }
 
@@ -397,6 +429,9 @@ impl Reply {
             Self::Keys(Ok((keys, _))) => keys.iter().map(|key| key.len() + size_of::<String>()).sum(),
             Self::Pairs(pairs) => pairs.iter().map(|(key, value)| key.len() + value.len()).sum(),
             Self::BytesDrawn(Ok(bytes)) => bytes.len(),
+            Self::Names(names) => names.iter().map(String::len).sum(),
+            Self::Said(Ok(said)) => said.bytes(),
+            Self::Said(Err(word)) => word.len(),
             _ => 0,
         }
     }
@@ -412,61 +447,6 @@ impl Reply {
                 Self::Ready((0..).zip(of).filter_map(is_ready).collect())
             }
             (told, ..) => told,
-        }
-    }
-}
-
-/// Bytes as text: as it is where it is text, and in hexadecimal digits otherwise. So people can read what is written
-/// down, and a secret is found in it.
-pub(super) mod octets {
-    use bytes::Bytes;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::hex;
-    use crate::secrets::HIDDEN;
-
-    /// What stands before digits.
-    const DIGITS: &str = "hex:";
-
-    pub(in crate::turn) fn text(bytes: &[u8]) -> String {
-        match std::str::from_utf8(bytes) {
-            Ok(text) if !text.starts_with(DIGITS) => text.to_owned(),
-            _ => format!("{DIGITS}{}", hex::encode(bytes)),
-        }
-    }
-
-    /// The bytes of a text. What was hidden within digits stands there as it is told to people; what are no digits
-    /// otherwise is left out.
-    pub(in crate::turn) fn bytes(text: String) -> Bytes {
-        let Some(digits) = text.strip_prefix(DIGITS) else { return text.into() };
-        let part = |part: &str| {
-            let pairs = part.as_bytes().as_chunks::<2>().0.iter();
-            pairs.filter_map(|pair| hex::decode::<1>(std::str::from_utf8(pair).ok()?)).flatten().collect::<Vec<u8>>()
-        };
-        let parts: Vec<Vec<u8>> = digits.split(HIDDEN).map(part).collect();
-        parts.join(HIDDEN.as_bytes()).into()
-    }
-
-    pub(in crate::turn) fn serialize<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&text(bytes))
-    }
-
-    pub(in crate::turn) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
-        String::deserialize(deserializer).map(bytes)
-    }
-
-    /// One that stands within something else.
-    pub(in crate::turn) struct Octets(pub(in crate::turn) Bytes);
-
-    impl Serialize for Octets {
-        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            serialize(&self.0, serializer)
-        }
-    }
-
-    impl<'de> Deserialize<'de> for Octets {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserialize(deserializer).map(Self)
         }
     }
 }

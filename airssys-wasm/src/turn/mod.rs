@@ -29,6 +29,8 @@ mod identity;
 mod log;
 mod messaging;
 pub(crate) mod names;
+mod octets;
+pub(crate) mod outside;
 mod own;
 mod packed;
 pub(crate) mod passing;
@@ -224,6 +226,15 @@ impl Turn {
                 self.write_down(asked, &found);
                 found
             }
+        }
+    }
+
+    /// Something that no recorder has is used: what comes of it will not be known again.
+    #[inline]
+    pub(crate) fn uses_unrecorded(&mut self, what: &str) {
+        if self.script.is_some() {
+            let asked = self.ask_elsewhere(|_| HostCall::Unrecorded { what: what.to_owned() });
+            let _nothing = self.told_elsewhere(asked, Reply::Nothing(()));
         }
     }
 

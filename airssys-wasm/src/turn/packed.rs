@@ -3,6 +3,7 @@
 
 use super::awaited::{Awaited, Maker};
 use super::host_call::{HostCall, Kind, Level, Reply, replies, table};
+use super::outside::{Change, Look, Said};
 use super::sheet::{Leaf, Packed, Sheet};
 use super::told::Line;
 
@@ -64,7 +65,7 @@ macro_rules! pack_calls {
     ) => {
         /// The numbers of the calls.
         #[repr(u8)]
-        enum Number {
+        enum Tag {
             $($name,)*
         }
 
@@ -72,7 +73,7 @@ macro_rules! pack_calls {
             fn pack(&self, to: &mut Sheet) {
                 match self {
                     $(Self::$name $({ $($field),+ })? => {
-                        to.byte(Number::$name as u8);
+                        to.byte(Tag::$name as u8);
                         $($($field.pack(to);)+)?
                     })*
                 }
@@ -80,7 +81,7 @@ macro_rules! pack_calls {
 
             fn unpack(from: &mut Leaf<'_>) -> Option<Self> {
                 let number = from.byte()?;
-                $(if number == Number::$name as u8 {
+                $(if number == Tag::$name as u8 {
                     return Some(Self::$name $({ $($field: Packed::unpack(from)?),+ })?);
                 })*
                 None
@@ -153,6 +154,80 @@ impl Packed for Awaited {
 
     fn unpack(from: &mut Leaf<'_>) -> Option<Self> {
         Some(Self { made_by: Packed::unpack(from)?, number: Packed::unpack(from)? })
+    }
+}
+
+/// What stands in front of bytes that are read or written outside, which there may be many of; and in front of
+/// everything else.
+const OF_BYTES: u8 = 0;
+const OTHER: u8 = 1;
+
+impl Packed for Look {
+    fn pack(&self, to: &mut Sheet) {
+        match self {
+            Self::Read { from, most } => {
+                to.byte(OF_BYTES);
+                from.pack(to);
+                most.pack(to);
+            }
+            other => {
+                to.byte(OTHER);
+                to.json(other);
+            }
+        }
+    }
+
+    fn unpack(from: &mut Leaf<'_>) -> Option<Self> {
+        match from.byte()? {
+            OF_BYTES => Some(Self::Read { from: Packed::unpack(from)?, most: Packed::unpack(from)? }),
+            _ => from.json(),
+        }
+    }
+}
+
+impl Packed for Change {
+    fn pack(&self, to: &mut Sheet) {
+        match self {
+            Self::Write { from, bytes } => {
+                to.byte(OF_BYTES);
+                from.pack(to);
+                bytes.pack(to);
+            }
+            other => {
+                to.byte(OTHER);
+                to.json(other);
+            }
+        }
+    }
+
+    fn unpack(from: &mut Leaf<'_>) -> Option<Self> {
+        match from.byte()? {
+            OF_BYTES => Some(Self::Write { from: Packed::unpack(from)?, bytes: Packed::unpack(from)? }),
+            _ => from.json(),
+        }
+    }
+}
+
+impl Packed for Said {
+    fn pack(&self, to: &mut Sheet) {
+        match self {
+            Self::Bytes { bytes, is_end } => {
+                to.byte(OF_BYTES);
+                bytes.pack(to);
+                is_end.pack(to);
+            }
+            other => {
+                to.byte(OTHER);
+                to.json(other);
+            }
+        }
+    }
+
+    fn unpack(from: &mut Leaf<'_>) -> Option<Self> {
+        match from.byte()? {
+            OF_BYTES => Some(Self::Bytes { bytes: Packed::unpack(from)?, is_end: Packed::unpack(from)? }),
+            _ => from.json(),
+        }
     }
 }
 

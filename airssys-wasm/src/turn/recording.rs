@@ -63,6 +63,9 @@ pub struct Recording {
     pub(crate) arguments: Vec<String>,
     pub(crate) wires: String,
     pub(crate) config: BTreeMap<String, String>,
+    /// The folders that it was granted, by their names for the guest.
+    #[serde(default)]
+    pub(crate) folders: Vec<String>,
     pub(crate) reels: Vec<Reel>,
 }
 
@@ -248,13 +251,17 @@ impl Reel {
 impl Step {
     /// What it asked of others, as it is told.
     pub(crate) fn effects(&self) -> Vec<String> {
-        let asked = self.lines.iter().filter(|(asked, _)| asked.scope() == Scope::Mesh);
+        let is_effect = |asked: &HostCall| asked.scope() == Scope::Mesh || matches!(asked, HostCall::Change { .. });
+        let asked = self.lines.iter().filter(|(asked, _)| is_effect(asked));
         asked.map(|(asked, _)| asked.to_string()).collect()
     }
 
-    /// Whether it made a request of HTTP, of which the rest is not recorded.
-    pub(crate) fn has_requests(&self) -> bool {
-        self.lines.iter().any(|(asked, _)| matches!(asked, HostCall::Http { .. }))
+    /// What it used that no recorder has; none where there is nothing of that.
+    pub(crate) fn unrecorded(&self) -> Option<&str> {
+        self.lines.iter().find_map(|(asked, _)| match asked {
+            HostCall::Unrecorded { what } => Some(&**what),
+            _ => None,
+        })
     }
 }
 

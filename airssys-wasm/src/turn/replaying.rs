@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::awaited::Names;
 use super::host_call::{HostCall, Reply};
+use super::outside::{Look, Said};
 use super::told::{Frame, Frames, Line, Scripted};
 use crate::limits::{REASON_BYTES, cut};
 
@@ -22,6 +23,8 @@ pub(crate) struct Slack {
 /// A script that is told again.
 #[derive(Debug, Default)]
 pub(crate) struct Replaying {
+    /// The folders that it was granted.
+    folders: Vec<String>,
     lines: VecDeque<Line>,
     /// How many were told.
     told: usize,
@@ -37,6 +40,11 @@ impl Replaying {
         Self { lines: lines.into(), slack, ..Self::default() }
     }
 
+    /// With these folders, where it asks for them late.
+    pub(crate) fn with_folders(self, folders: &[String]) -> Self {
+        Self { folders: folders.to_owned(), ..self }
+    }
+
     /// What a guest is told that asks this next.
     pub(super) fn tell(&mut self, call: &HostCall) -> Scripted {
         if self.parted.is_some() {
@@ -46,6 +54,14 @@ impl Replaying {
         match (call, self.slack) {
             (HostCall::OpenState { .. }, Slack { is_late: true, .. }) if !is_next => {
                 return Scripted::Instead(Reply::Kept(Ok(())));
+            }
+            (HostCall::Folders, Slack { is_late: true, .. }) if !is_next => {
+                return Scripted::Instead(Reply::Names(self.folders.clone()));
+            }
+            (HostCall::Look { at, look: Look::Type }, Slack { is_late: true, .. })
+                if !is_next && self.folders.contains(at) =>
+            {
+                return Scripted::Instead(Reply::Said(Ok(Said::Word("directory".to_owned()))));
             }
             (HostCall::RandomBytes { .. } | HostCall::RandomNumber, Slack { is_late: true, .. }) if !is_next => {
                 return Scripted::Nobody;
@@ -67,7 +83,9 @@ impl Replaying {
                 HostCall::Log { .. } => Scripted::Instead(Reply::Nothing(())),
                 HostCall::WallClock | HostCall::MonotonicClock => Scripted::Nobody,
                 HostCall::RandomBytes { .. } | HostCall::RandomNumber => Scripted::Nobody,
-                call => self.part(format!("no more of this turn was kept, and it would {call}")),
+                call => self.part(format!(
+                    "no more of this turn was kept: it asked for more than `bytes` of the recorder; and it would {call}"
+                )),
             },
             None => self.part(format!("it was recorded to ask nothing more, and would {call}")),
         }

@@ -6,12 +6,15 @@ use std::time::Duration;
 use super::awaited::Names;
 use super::host_call::{HostCall, Kind, Reply, Scope};
 use super::identity::Identity;
+use super::outside::{self, Asked, NOT_PERMITTED, UNKNOWN};
 use super::replaying::Replaying;
 use super::sheet::Sheet;
 use super::told::{Frame, Frames, Line, Scripted};
-use crate::error::{CallError, SendError};
+use crate::capability::HttpTarget;
+use crate::error::{CallError, Denied, SendError};
 use crate::limits::{OVERHEAD_BYTES, REASON_BYTES, SCRIPT_BYTES, cut};
 use crate::middleware::Authorize;
+use crate::operation::Operation;
 
 /// How many differences of one turn are told; that there are more is.
 const MOST_DIFFERENCES: usize = 16;
@@ -34,8 +37,9 @@ impl Script {
         match (self, call.scope()) {
             (Self::Replayed(replaying), _) => replaying.tell(call),
             (Self::Written(writing), _) if writing.of_all => writing.begin(call),
-            (Self::Read(reading), Scope::Own) if reading.recorded.is_some() => reading.remember(call),
-            (_, Scope::Own) => Scripted::Nobody,
+            (Self::Read(reading), Scope::Own) if reading.recorded.is_some() => reading.remember(call, who),
+            (Self::Read(reading), Scope::Outside) => reading.look_outside(call, who),
+            (_, Scope::Own | Scope::Outside) => Scripted::Nobody,
             (Self::Written(_), _) => Scripted::Writes(Box::new(call.clone())),
             // Nobody waits again for what is long over.
             (Self::Read(reading), Scope::Order) if reading.recorded.is_some() => {
@@ -65,6 +69,50 @@ impl Script {
         }
     }
 
+    /// See [`Names::numbered`].
+    pub(crate) fn numbered(&mut self, called: String) -> String {
+        self.names().numbered(called)
+    }
+
+    /// A request of HTTP was let on, or not.
+    pub(crate) fn request_was(&mut self, is_let: bool) {
+        let is_read = matches!(self, Self::Read(_));
+        self.names().was_denied = is_read && !is_let;
+    }
+
+    /// Whether it knows what came of the last request of HTTP, or is to know it.
+    pub(crate) fn knows_request(&mut self) -> bool {
+        !std::mem::take(&mut self.names().was_denied)
+    }
+
+    /// Whether it has what was said of what is outside, so that nothing of that is done.
+    pub(crate) fn is_read_back(&self) -> bool {
+        match self {
+            Self::Written(_) => false,
+            Self::Read(reading) => reading.recorded.is_some(),
+            Self::Replayed(_) => true,
+        }
+    }
+
+    /// Whether it has how the response was written to the request that is handled, or is to have it.
+    pub(crate) fn has_response(&self) -> bool {
+        match self {
+            Self::Written(writing) => writing.of_all,
+            // It is compared.
+            Self::Read(_) => false,
+            Self::Replayed(_) => true,
+        }
+    }
+
+    /// Whether it has what was read of the request that is handled, or is to have it.
+    pub(crate) fn has_request_body(&self) -> bool {
+        match self {
+            Self::Written(writing) => writing.of_all,
+            Self::Read(reading) => reading.recorded.as_ref().is_some_and(|recorded| recorded.has_request_body),
+            Self::Replayed(_) => true,
+        }
+    }
+
     /// Where the turn was when it crashed.
     #[cold]
     pub(crate) fn note_frames(&self, frames: impl FnOnce() -> Vec<Frame>) {
@@ -82,6 +130,12 @@ fn denial(call: &HostCall, who: &Identity) -> Option<SendError> {
     let (policy, address) = (&who.terms.policy, who.address());
     let denied = match call {
         HostCall::Invoke { to, function, .. } => Authorize::no_function(address, policy, to, function),
+        HostCall::Http { method, scheme, authority, path } => {
+            let target = HttpTarget::of(method, scheme, authority, path)?;
+            let missing = (!policy.lets_http(&target)).then(|| policy.http_missing(address.service(), &target))?;
+            let (who, target) = (address.service().to_owned(), target.to_string());
+            Some(Denied { who, operation: Operation::Http, target, missing })
+        }
         _ => {
             let (operation, target) = call.permission()?;
             Authorize::nothing(address, policy, operation, &target)
@@ -225,11 +279,17 @@ struct Remembered {
     actor: String,
     /// Whether it is denied what it may not do.
     is_judged: bool,
+    /// The folders that it was granted.
+    folders: Vec<String>,
+    /// Whether the request that it handles came without all of its body, which is what was read of it.
+    has_request_body: bool,
     /// What its clocks said last.
     wall: Option<Duration>,
     monotonic: Option<u64>,
     /// What this one asks of others, as it is told.
     effects: Vec<String>,
+    /// What was said of files and other things outside of the mesh, and what it changes there.
+    outside: outside::Remembered,
 }
 
 impl Remembered {
@@ -245,14 +305,21 @@ impl Reading {
         Self { lines: lines.into_iter().map(Some).collect(), ..Self::default() }
     }
 
-    /// One of a recording of this actor, which is asked about its grants or not.
-    pub(crate) fn of_recording(lines: Vec<Line>, actor: &str, is_judged: bool) -> Self {
-        let mut recorded = Remembered { actor: actor.to_owned(), is_judged, ..Remembered::default() };
+    /// One of a recording of this actor, which had these folders, and is asked about its grants or not.
+    pub(crate) fn of_recording(lines: Vec<Line>, actor: &str, folders: &[String], is_judged: bool) -> Self {
+        let (actor, folders) = (actor.to_owned(), folders.to_owned());
+        let mut recorded = Remembered { actor, folders, is_judged, ..Remembered::default() };
         // Who asks for the time and did not then finds it as it was at the beginning of the turn.
-        for (_, told) in &lines {
-            match told {
-                Reply::Time(wall) if recorded.wall.is_none() => recorded.wall = Some(*wall),
-                Reply::Nanoseconds(monotonic) if recorded.monotonic.is_none() => {
+        for (asked, told) in &lines {
+            match (asked, told) {
+                (HostCall::Look { at, look }, Reply::Said(said)) => {
+                    recorded.outside.looked(at.clone(), look.clone(), said.clone());
+                }
+                (HostCall::Change { at, change }, Reply::Said(said)) => {
+                    recorded.outside.changed(at.clone(), change.clone(), said.clone());
+                }
+                (_, Reply::Time(wall)) if recorded.wall.is_none() => recorded.wall = Some(*wall),
+                (_, Reply::Nanoseconds(monotonic)) if recorded.monotonic.is_none() => {
                     recorded.monotonic = Some(*monotonic);
                 }
                 _ => {}
@@ -261,9 +328,20 @@ impl Reading {
         Self { recorded: Some(Box::new(recorded)), ..Self::new(lines) }
     }
 
+    /// It handles a request that came without all of its body.
+    pub(crate) fn with_request_body(mut self) -> Self {
+        if let Some(recorded) = &mut self.recorded {
+            recorded.has_request_body = true;
+        }
+        self
+    }
+
     /// What a guest has from itself: its time, chance and configuration are those of the recording, as far as it has
     /// them, and its state is one of its own.
-    fn remember(&mut self, call: &HostCall) -> Scripted {
+    fn remember(&mut self, call: &HostCall, who: &Identity) -> Scripted {
+        if let HostCall::Folders = call {
+            return Scripted::Instead(Reply::Names(self.folders(who)));
+        }
         let is_of_the_world = matches!(
             call,
             HostCall::WallClock
@@ -295,6 +373,47 @@ impl Reading {
             (HostCall::Log { .. }, None) => Scripted::Instead(Reply::Nothing(())),
             _ => Scripted::Nobody,
         }
+    }
+
+    /// The folders that it has: its own, or where nobody knows of what it is granted, those of the recorded one.
+    fn folders(&mut self, who: &Identity) -> Vec<String> {
+        match &self.recorded {
+            Some(recorded) if recorded.is_judged => who.terms.policy.files().map(|(name, _)| name.to_owned()).collect(),
+            Some(recorded) => match recorded.folders.is_empty() {
+                true => self.find(&HostCall::Folders).and_then(|told| told.names().ok()).unwrap_or_default(),
+                false => recorded.folders.clone(),
+            },
+            None => Vec::new(),
+        }
+    }
+
+    /// What it is told that asks for something outside of the mesh, or changes something there, of a recording.
+    fn look_outside(&mut self, call: &HostCall, who: &Identity) -> Scripted {
+        let Some(recorded) = &mut self.recorded else { return Scripted::Nobody };
+        let (at, asked) = match call {
+            HostCall::Look { at, look } => (at, Asked::Look(look)),
+            HostCall::Change { at, change } => (at, Asked::Change(change)),
+            _ => return Scripted::Nobody,
+        };
+        if let Asked::Change(_) = asked {
+            recorded.note(call);
+        }
+        let missing = if recorded.is_judged { who.missing_of(at, asked.right()) } else { None };
+        let (said, differs) = match (asked, missing) {
+            (_, Some(missing)) => (Err(NOT_PERMITTED.to_owned()), Some(format!("it may not {call}: {missing}"))),
+            (Asked::Change(change), None) => (recorded.outside.change(at, change), None),
+            (Asked::Look(look), None) => match recorded.outside.look(at, look) {
+                Some(said) => (said, None),
+                None => {
+                    let why = "it alone would ".to_owned() + &call.to_string() + ", and what is there was not recorded";
+                    (Err(UNKNOWN.to_owned()), Some(why))
+                }
+            },
+        };
+        if let Some(differs) = differs {
+            self.differ(differs);
+        }
+        Scripted::Instead(Reply::Said(said))
     }
 
     /// What it asks of others, as it is told; of a recording only.
@@ -337,6 +456,7 @@ impl Reading {
         match call.kind() {
             Kind::Answer => Reply::Answer(Err(denial.into())),
             Kind::Child => Reply::Child(Err(denial.into())),
+            Kind::Allowed => Reply::Allowed(false),
             _ => Reply::Sent(Err(denial)),
         }
     }
@@ -362,6 +482,9 @@ impl Reading {
 
     /// In what it differs from the live turn.
     pub(crate) fn differences(mut self) -> Vec<String> {
+        if let Some(recorded) = &self.recorded {
+            recorded.outside.differences().into_iter().for_each(|what| self.differ(what));
+        }
         for (asked, _) in std::mem::take(&mut self.lines).into_iter().flatten() {
             if asked.scope() == Scope::Mesh {
                 self.differ(format!("it would not {asked}"));

@@ -76,6 +76,9 @@ pub(crate) struct Message {
     pub(crate) is_query: bool,
     /// Whether this is all of it, and not the head of a request whose body came by itself.
     pub(crate) is_whole: bool,
+    /// Whether a turn before it had read of that body, so that it was not handled again.
+    #[serde(default)]
+    pub(crate) is_gone: bool,
 }
 
 /// How it came.
@@ -134,10 +137,10 @@ impl Message {
     }
 
     /// Whether another instance can be handed it: it is no notice, which has a place of its own, it has no handles, and
-    /// this is all of it.
+    /// was handled.
     pub(crate) fn can_be_shown(&self) -> bool {
         let is_plain = |function: &Arc<FunctionType>| !function.mentions_handles();
-        self.is_whole && !matches!(self.way, Way::Down { .. }) && self.function.as_ref().is_none_or(is_plain)
+        !self.is_gone && !matches!(self.way, Way::Down { .. }) && self.function.as_ref().is_none_or(is_plain)
     }
 
     fn told(&self) -> String {

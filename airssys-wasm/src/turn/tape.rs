@@ -200,6 +200,7 @@ impl Tape {
             arguments: terms.arguments.clone(),
             wires: wires.to_string(),
             config: terms.config.all_given(service).into_iter().collect(),
+            folders: identity.folders(),
             reels,
         }
     }
@@ -295,6 +296,7 @@ impl Tape {
             run: run_word(terms.run),
             arguments: terms.arguments.clone(),
             wires: wires.to_string(),
+            folders: identity.folders(),
             steps_told: steps.iter().map(Step::told).collect(),
             steps: if rules.bodies { steps } else { Vec::new() },
             crash,

@@ -12,7 +12,7 @@ use crate::error::{Crash, Fault};
 use crate::settings::Terms;
 use crate::state::{State, Transaction};
 use crate::topology::ServiceNode;
-use crate::turn::{End, Line, Message, Reading, Reel, Script, Step, Values, What};
+use crate::turn::{End, Line, Message, Reading, Recording, Reel, Script, Step, Values, What};
 
 /// A release that is played, alone.
 pub(in crate::apply) struct Contender {
@@ -55,7 +55,8 @@ impl Contender {
         self.serving.identity.terms.schema
     }
 
-    pub(super) fn play<'a>(&'a self, reel: &'a Reel, schema: u32, is_free: bool) -> Play<'a> {
+    pub(super) fn play<'a>(&'a self, recording: &'a Recording, reel: &'a Reel, is_free: bool) -> Play<'a> {
+        let (schema, folders) = (recording.schema, &*recording.folders);
         let states: BTreeMap<Box<str>, Arc<Values>> =
             reel.states.iter().map(|(key, values)| (key.clone(), Arc::new(values.clone()))).collect();
         let migrates = schema != self.schema();
@@ -65,7 +66,7 @@ impl Contender {
             What::Restore { memory } if reel.lost == 0 => Some(memory.clone()),
             _ => None,
         });
-        Play { of: self, reel, schema, is_free: is_free || migrates, states, foreign, instance: None, memory }
+        Play { of: self, reel, folders, schema, is_free: is_free || migrates, states, foreign, instance: None, memory }
     }
 }
 
@@ -73,6 +74,8 @@ impl Contender {
 pub(super) struct Play<'a> {
     of: &'a Contender,
     reel: &'a Reel,
+    /// The folders that the release had which was recorded.
+    folders: &'a [String],
     /// The schema of the release that was recorded.
     schema: u32,
     /// Whether it goes on with what it wrote itself.
@@ -107,9 +110,12 @@ impl Play<'_> {
         self.of.serving.identity.terms.limits.turn_deadline
     }
 
+    fn read(&self, lines: Vec<Line>) -> Reading {
+        Reading::of_recording(lines, &self.reel.actor, self.folders, self.of.is_judged)
+    }
+
     fn reading(&self, lines: Vec<Line>) -> Option<Box<Script>> {
-        let reading = Reading::of_recording(lines, &self.reel.actor, self.of.is_judged);
-        Some(Box::new(Script::Read(reading)))
+        Some(Box::new(Script::Read(self.read(lines))))
     }
 
     /// What was asked in that step of its start.
@@ -211,7 +217,10 @@ impl Play<'_> {
         let turn = instance.turn();
         (turn.trace, turn.deadline) = (envelope.trace, None);
         (turn.state, turn.key) = (self.state(&key), end.key.clone());
-        turn.script = self.reading(step.lines.clone());
+        turn.script = Some(Box::new(Script::Read(match message.is_whole {
+            true => self.read(step.lines.clone()),
+            false => self.read(step.lines.clone()).with_request_body(),
+        })));
         let begun = Instant::now();
         let ran = instance.handle(&envelope, left, self.deadline()).await;
         let took = begun.elapsed();
@@ -293,13 +302,13 @@ pub(super) fn comparable(step: &Step) -> Result<(&Message, &End), &'static str> 
     let What::Message(message) = &step.what else { return Err("it is no message") };
     let Some(end) = &step.end else { return Err("what came of it was not recorded") };
     if step.is_cut {
-        return Err("it asked more than was kept");
+        return Err("it asked for more than `bytes` of the recorder, which keeps no more of a turn");
     }
-    if step.has_requests() {
-        return Err("it made a request of HTTP, which is not recorded");
+    if step.unrecorded().is_some() {
+        return Err("it used sockets, programs or a watch, which no recorder has");
     }
     if !message.can_be_shown() {
-        return Err("it is a notice, has handles, or came with a body by itself");
+        return Err("it is a notice, has handles, or came again after some of its body was read");
     }
     Ok((message, end))
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wasmtime::component::{Resource, ResourceTableError};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
-use wasmtime_wasi::p2::bindings::filesystem::preopens;
+use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as _;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Filesize,
     Host, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
@@ -53,21 +53,6 @@ macro_rules! with_room {
         };
         threads.run(work).await
     }};
-}
-
-impl preopens::Host for Guest {
-    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let folders = self.filesystem().get_directories()?;
-        for (folder, name) in &folders {
-            if let Some(rights) = self.turn.identity.terms.policy.folder(name) {
-                self.names.granted(folder, name, rights);
-            }
-            if let Some(quota) = self.turn.identity.quota(name) {
-                self.quotas.insert(folder.rep(), quota);
-            }
-        }
-        Ok(folders)
-    }
 }
 
 impl Host for Guest {
@@ -355,6 +340,20 @@ impl HostDirectoryEntryStream for Guest {
 }
 
 impl Guest {
+    /// The folders that are granted, opened.
+    pub(in crate::engine) fn granted_folders(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let folders = self.filesystem().get_directories()?;
+        for (folder, name) in &folders {
+            if let Some(rights) = self.turn.identity.terms.policy.folder(name) {
+                self.names.granted(folder, name, rights);
+            }
+            if let Some(quota) = self.turn.identity.quota(name) {
+                self.quotas.insert(folder.rep(), quota);
+            }
+        }
+        Ok(folders)
+    }
+
     pub(in crate::engine) fn file_threads(&self) -> Arc<FileThreads> {
         self.turn.identity.file_threads()
     }

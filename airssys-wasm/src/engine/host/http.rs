@@ -8,6 +8,7 @@ use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Host as _, IoErro
 use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiHttpView as _};
 
+use super::http_tape;
 use crate::engine::guest::Guest;
 
 type Arguments = (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>);
@@ -20,6 +21,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         "handle",
         |mut store, (request, options): Arguments| {
             let guest: &mut Guest = store.data_mut();
+            let called = http_tape::called(guest, &request);
             let given = options.as_ref().map(|options| Resource::<RequestOptions>::new_own(options.rep()));
             let answered = if guest.has_room(RESPONSE) {
                 outgoing_handler::Host::handle(&mut guest.http(), request, options)
@@ -30,7 +32,10 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
             // wasmtime's function keeps them, so an instance that lives on would have as many as it makes requests.
             given.map_or(Ok(()), |given| guest.table.delete(given).map(drop))?;
             match answered {
-                Ok(coming) => Ok((Ok::<Resource<HostFutureIncomingResponse>, ErrorCode>(coming),)),
+                Ok(coming) => {
+                    guest.requested(called, &coming)?;
+                    Ok((Ok::<Resource<HostFutureIncomingResponse>, ErrorCode>(coming),))
+                }
                 Err(error) => error.downcast().map(|error| (Err(error),)),
             }
         },
@@ -46,6 +51,34 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
             guest.http().http_error_code(error).map(|error| (error,))
         },
     )
+}
+
+/// The errors of bodies that have nothing more to say, by their words.
+const ERRORS: [(Error, &str); 4] = [
+    (Error::ConnectionReadTimeout, "http-connection-read-timeout"),
+    (Error::ConnectionTerminated, "http-connection-terminated"),
+    (Error::HttpResponseIncomplete, "http-response-incomplete"),
+    (Error::HttpProtocolError, "http-protocol-error"),
+];
+
+/// The word for an error of a stream that is none of files.
+pub(super) fn word_of(error: &wasmtime::Error) -> String {
+    let same = |known: &Error| {
+        let found = error.downcast_ref::<Error>().map(std::mem::discriminant);
+        found == Some(std::mem::discriminant(known))
+    };
+    ERRORS
+        .iter()
+        .find(|(known, _)| same(known))
+        .map_or_else(|| format!("http: {error}"), |(_, word)| (*word).to_owned())
+}
+
+/// The error of such a word; none where it is one of files.
+pub(super) fn error_of(word: &str) -> Option<Error> {
+    if let Some(text) = word.strip_prefix("http: ") {
+        return Some(Error::InternalError(Some(text.to_owned())));
+    }
+    ERRORS.into_iter().find(|(_, known)| *known == word).map(|(error, _)| error)
 }
 
 /// Why a body ends before its end, as the client and the listener say it.

@@ -68,6 +68,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         match identity.may_look_up(&name) {
             Err(why) => Ok((Err(code(why)),)),
             Ok(asked) => {
+                guest.is_unrecorded("the address of a name");
                 let mut task = JoinSet::new();
                 task.spawn(identity.look_up(asked, trace));
                 Ok((Ok(guest.table.push(Lookup { task, found: None })?),))

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynPollable, subscribe};
 
+use super::outside::Asked;
 use super::watched::Watched;
 use crate::engine::bindings::os_files::airssys::os::files as wit;
 use crate::engine::guest::Guest;
 use crate::files::{Change, Seen, What};
 use crate::turn::Maker;
 use crate::turn::files::FileError;
+use crate::turn::outside::{Change as Changed, NOT_PERMITTED, Said};
 
 type Done<T> = wasmtime::Result<Result<T, wit::FileError>>;
 
@@ -19,13 +22,17 @@ const RESOURCES: usize = 2;
 
 impl wit::Host for Guest {
     async fn append(&mut self, path: String, record: Vec<u8>, sync: bool) -> Done<()> {
-        let identity = Arc::clone(&self.turn.identity);
-        Ok(identity.append(self.turn.trace, &path, record.into(), sync).await.map_err(to_wit))
+        let record = Bytes::from(record);
+        let asked = self.ask_about(&path, || Changed::Write { from: None, bytes: record.clone() });
+        let (identity, trace) = (Arc::clone(&self.turn.identity), self.turn.trace);
+        self.recorded(asked, async { identity.append(trace, &path, record, sync).await }).await
     }
 
     async fn replace(&mut self, path: String, content: Vec<u8>) -> Done<()> {
-        let identity = Arc::clone(&self.turn.identity);
-        Ok(identity.replace(self.turn.trace, &path, content.into()).await.map_err(to_wit))
+        let content = Bytes::from(content);
+        let asked = self.ask_about(&path, || Changed::Replace { bytes: content.clone() });
+        let (identity, trace) = (Arc::clone(&self.turn.identity), self.turn.trace);
+        self.recorded(asked, async { identity.replace(trace, &path, content).await }).await
     }
 }
 
@@ -37,7 +44,10 @@ impl wit::HostWatch for Guest {
         }
         let identity = Arc::clone(&self.turn.identity);
         Ok(match identity.watch(self.turn.trace, &path).await {
-            Ok(watching) => Ok(self.table.push(Watched(watching))?),
+            Ok(watching) => {
+                self.is_unrecorded("a watch");
+                Ok(self.table.push(Watched(watching))?)
+            }
             Err(error) => Err(to_wit(error)),
         })
     }
@@ -56,6 +66,51 @@ impl wit::HostWatch for Guest {
     fn drop(&mut self, of: Resource<Watched>) -> wasmtime::Result<()> {
         self.table.delete(of)?;
         Ok(())
+    }
+}
+
+impl Guest {
+    /// Does it, unless a script says what came of it, which is written down for a recorder.
+    async fn recorded(&mut self, asked: Asked, done: impl Future<Output = Result<(), FileError>>) -> Done<()> {
+        Ok(match asked {
+            Asked::Nobody => done.await.map_err(to_wit),
+            Asked::Told(Ok(_)) => Ok(()),
+            Asked::Told(Err(told)) => Err(to_wit(error_of(&told))),
+            Asked::Never => std::future::pending().await,
+            Asked::Noted(asked) => {
+                let done = Box::pin(done).await;
+                let told = match &done {
+                    Ok(()) => Ok(Said::Done),
+                    Err(error) => Err(format!("{}: {error}", word(error))),
+                };
+                self.note(asked, Some(told));
+                done.map_err(to_wit)
+            }
+        })
+    }
+}
+
+/// The word for an error, as a recording has it.
+fn word(error: &FileError) -> &'static str {
+    match error {
+        FileError::Denied(_) => "denied",
+        FileError::Overloaded(_) => "overloaded",
+        FileError::NoRoom(_) => "no-room",
+        FileError::NotFound(_) => "not-found",
+        FileError::Failed(_) => "failed",
+    }
+}
+
+/// The error that was recorded so.
+fn error_of(told: &str) -> FileError {
+    let (word, text) = told.split_once(": ").unwrap_or((told, told));
+    let text = text.to_owned();
+    match word {
+        "denied" | NOT_PERMITTED => FileError::Denied(text),
+        "overloaded" => FileError::Overloaded(text),
+        "no-room" => FileError::NoRoom(text),
+        "not-found" => FileError::NotFound(text),
+        _ => FileError::Failed(text),
     }
 }
 

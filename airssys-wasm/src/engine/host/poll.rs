@@ -3,9 +3,8 @@
 //! It stands in front of wasmtime's own, which does the waiting; and so do the functions that make what is waited for,
 //! so that a turn which is compared can name it.
 //!
-//! What reads and writes a stream is wasmtime's own, and is not written down: a turn that is compared never waits
-//! there. Files and sockets keep a release out of the shadow; what is left is an input that is at its end, and an
-//! output that takes all at once.
+//! What reads and writes a stream is in `stream_tape.rs`. A turn that a shadow is shown never waits there: files and
+//! sockets keep a release out of it; what is left is an input that is at its end, and an output that takes all at once.
 
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::bindings::sockets::udp::{IncomingDatagramStream, OutgoingDatagramStream};

@@ -50,7 +50,10 @@ impl wit::HostProcess for Guest {
         };
         let identity = Arc::clone(&self.turn.identity);
         Ok(match identity.start_program(self.turn.trace, wanted).await {
-            Ok(program) => Ok(self.table.push(Running(program))?),
+            Ok(program) => {
+                self.is_unrecorded("a program of the machine");
+                Ok(self.table.push(Running(program))?)
+            }
             Err(error) => Err(to_wit(error)),
         })
     }

@@ -34,7 +34,11 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
                 return Ok((Err(SocketError::NewSocketLimit),));
             }
             guest.tell_of_no_sockets("a TCP socket");
-            answer::<Resource<TcpSocket>, _>(guest.sockets().create_tcp_socket(family))
+            let made = guest.sockets().create_tcp_socket(family);
+            if made.is_ok() {
+                guest.is_unrecorded("a TCP socket");
+            }
+            answer::<Resource<TcpSocket>, _>(made)
         },
     )?;
     linker.instance("wasi:sockets/udp-create-socket@0.2.12")?.func_wrap_async(
@@ -46,7 +50,11 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
                     return Ok((Err(SocketError::NewSocketLimit),));
                 }
                 guest.tell_of_no_sockets("a UDP socket");
-                answer::<Resource<UdpSocket>, _>(guest.sockets().create_udp_socket(family).await)
+                let made = guest.sockets().create_udp_socket(family).await;
+                if made.is_ok() {
+                    guest.is_unrecorded("a UDP socket");
+                }
+                answer::<Resource<UdpSocket>, _>(made)
             })
         },
     )?;

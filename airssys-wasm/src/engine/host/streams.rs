@@ -8,6 +8,7 @@ use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi::p2::bindings::io::streams::{Host as _, StreamError};
 use wasmtime_wasi::p2::{DynInputStream, StreamResult};
 
+use super::outside::{Asked, said_of_stream, stream_read_back};
 use crate::engine::guest::Guest;
 
 pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
@@ -16,9 +17,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
         |mut store, (stream, size): (Resource<DynInputStream>, u64)| {
             Box::new(async move {
                 let guest: &mut Guest = store.data_mut();
-                let size = usize::try_from(size).unwrap_or(usize::MAX);
-                let read = read(guest.table.get_mut(&stream)?, size).await;
-                match read {
+                match blocking_read(guest, stream, size).await {
                     Ok(read) => Ok((Ok::<Vec<u8>, StreamError>(read.into()),)),
                     Err(error) => Ok((Err(guest.table.convert_stream_error(error)?),)),
                 }
@@ -27,7 +26,38 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
     )
 }
 
-async fn read(stream: &mut DynInputStream, size: usize) -> StreamResult<Bytes> {
+/// Reads, and waits where nothing is there.
+pub(super) async fn blocking_read(
+    guest: &mut Guest,
+    stream: Resource<DynInputStream>,
+    size: u64,
+) -> StreamResult<Bytes> {
+    match guest.ask_to_read(&stream, size) {
+        Asked::Nobody => read(guest.table.get_mut(&stream)?, size).await,
+        // Boxed: where nothing is recorded, nobody carries it around.
+        asked => Box::pin(taped(guest, asked, stream, size)).await,
+    }
+}
+
+/// The same, of a stream that a recorder has to do with.
+async fn taped(guest: &mut Guest, asked: Asked, stream: Resource<DynInputStream>, size: u64) -> StreamResult<Bytes> {
+    let rep = stream.rep();
+    let done = match asked {
+        Asked::Told(told) => stream_read_back::<Vec<u8>>(told),
+        Asked::Never => std::future::pending().await,
+        Asked::Nobody => read(guest.table.get_mut(&stream)?, size).await.map(Vec::from),
+        Asked::Noted(asked) => {
+            let done = read(guest.table.get_mut(&stream)?, size).await.map(Vec::from);
+            guest.note(asked, said_of_stream(&done));
+            done
+        }
+    }?;
+    guest.outside.advance(rep, done.len() as u64);
+    Ok(done.into())
+}
+
+async fn read(stream: &mut DynInputStream, size: u64) -> StreamResult<Bytes> {
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
     let read = if size > 0 { stream.read(size)? } else { Bytes::new() };
     if read.is_empty() { stream.blocking_read(size).await } else { Ok(read) }
 }

@@ -18,7 +18,7 @@ use crate::error::CallError;
 use crate::http::is_hop_by_hop;
 use crate::operation::Operation;
 use crate::turn::passing::Passing;
-use crate::turn::{HostCall, Identity, Turn};
+use crate::turn::{HostCall, Identity, Script, Turn};
 
 /// What a guest may write of a body before it has to wait for who takes it, in bytes.
 const CHUNK: usize = 64 << 10;
@@ -64,6 +64,15 @@ impl WasiHttpHooks for Turn {
         options: Option<RequestOptions>,
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Sent, Error>> + Send> {
+        if self.script.as_deref().is_some_and(Script::is_read_back) {
+            // The script says what came of it. Where it does not, it was denied.
+            let is_let = self.is_let(&request);
+            self.script.as_deref_mut().into_iter().for_each(|script| script.request_was(is_let));
+            return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+        }
+        if self.has_tasks {
+            self.uses_unrecorded("requests of HTTP by a release of WASI 0.3");
+        }
         let Some((target, nearest)) = self.permitted(&request) else {
             return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
         };
@@ -85,23 +94,34 @@ impl WasiHttpHooks for Turn {
 impl Turn {
     /// To whom the request goes, and how near that may be; none where it may not be made.
     fn permitted(&mut self, request: &Request<WasiBody>) -> Option<(HttpTarget, Near)> {
-        let (method, uri) = (request.method().as_str(), request.uri());
-        let scheme = uri.scheme_str().unwrap_or_default();
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let (method, scheme, authority, path) = parts(request);
+        let target = HttpTarget::of(method, scheme, authority, path);
+        let is_allowed = self.is_let(request);
+        // Where a script is read back, the door says what another release was told: its own policy counts as well.
+        let target = target.filter(|_| is_allowed)?;
+        let nearest = self.identity.terms.policy.allows_http(&target)?;
+        Some((target, nearest))
+    }
+
+    /// Whether the door lets it be made.
+    fn is_let(&mut self, request: &Request<WasiBody>) -> bool {
+        let (method, scheme, authority, path) = parts(request);
         let call = HostCall::Http {
             method: method.to_owned(),
             scheme: scheme.to_owned(),
             authority: authority.to_owned(),
             path: path.to_owned(),
         };
-        let target = HttpTarget::of(method, scheme, authority, path);
-        let is_allowed = self.perform_now(call).allowed().unwrap_or_default();
-        // Where a script is read back, the door says what another release was told: its own policy counts as well.
-        let target = target.filter(|_| is_allowed)?;
-        let nearest = self.identity.terms.policy.allows_http(&target)?;
-        Some((target, nearest))
+        self.perform_now(call).allowed().unwrap_or_default()
     }
+}
+
+/// The method, the scheme, the authority and the path of a request.
+fn parts(request: &Request<WasiBody>) -> (&str, &str, &str, &str) {
+    let uri = request.uri();
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    (request.method().as_str(), uri.scheme_str().unwrap_or_default(), authority, path)
 }
 
 /// Tells the layers what came of it: of a request, the head of its response.

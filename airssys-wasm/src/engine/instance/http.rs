@@ -53,6 +53,9 @@ impl Instance {
         }
         let guest = self.store.data_mut();
         let most = usize::try_from(guest.turn.identity.terms.limits.message_bytes).unwrap_or(usize::MAX);
+        if let (Handle::Third(_), Some(true)) = (handle, streams.map(|streams| streams.has_rest())) {
+            guest.is_unrecorded("the body of a request by WASI 0.3");
+        }
         match handle {
             Handle::Second(handle) => match http::begin(guest.http(), request, streams, most) {
                 Ok((arguments, response)) => Box::pin(self.second(handle, arguments, response, streams, deadline)),

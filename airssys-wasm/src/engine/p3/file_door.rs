@@ -244,7 +244,11 @@ impl HostDescriptorWithStore<Guest> for FileDoors {
         let writes = with_flags.contains(DescriptorFlags::WRITE) || open.contains(OpenFlags::TRUNCATE);
         let creates = open.contains(OpenFlags::CREATE);
         let opening = Opening { reads, writes, creates, is_exclusive: open.contains(OpenFlags::EXCLUSIVE) };
-        let making = with(tasks, |guest| guest.needs_to_open(opening, &at, &path)).map_err(refused)?;
+        let making = with(tasks, |guest| {
+            guest.is_unrecorded("files by WASI 0.3");
+            guest.needs_to_open(opening, &at, &path)
+        });
+        let making = making.map_err(refused)?;
         let needs = needs_to_open(reads, writes, creates);
         let asked = asks_at(tasks, Operation::FileOpen, needs, &at, &path);
         let empties = asked.is_some() && open.contains(OpenFlags::TRUNCATE);

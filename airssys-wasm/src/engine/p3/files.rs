@@ -10,7 +10,6 @@ use std::sync::Arc;
 use wasmtime::AsContextMut as _;
 use wasmtime::component::{Access, Accessor, FutureReader, HasSelf, Resource, StreamReader};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemView as _};
-use wasmtime_wasi::p2::bindings::filesystem::preopens::Host as SecondPreopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::HostDescriptor as SecondDescriptor;
 use wasmtime_wasi::p3::bindings::clocks::system_clock::Instant;
 use wasmtime_wasi::p3::bindings::filesystem::preopens;
@@ -66,7 +65,7 @@ macro_rules! with_room {
 
 impl preopens::Host for Guest {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        SecondPreopens::get_directories(self)
+        self.granted_folders()
     }
 }
 

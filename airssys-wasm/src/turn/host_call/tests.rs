@@ -17,6 +17,7 @@ use crate::capability::Operation;
 use crate::error::{
     CallError, Crash, DeadHandle, Denied, Fault, HandleDeath, NotFound, SendError, Stage, SupervisionError,
 };
+use crate::turn::outside::{Change, Look, Said, Stat};
 use crate::turn::sheet::{Leaf, Sheet};
 use crate::turn::{Line, Maker};
 use crate::typed::{FunctionType, Laid, ValueType};
@@ -219,6 +220,21 @@ fn result<T: Clone + std::fmt::Debug + 'static, E: Clone + std::fmt::Debug + 'st
     prop_oneof![well.prop_map(Ok), error.prop_map(Err)].boxed()
 }
 
+any_of!(said: Said {
+    Done => Just(Said::Done),
+    Number => any::<u64>().prop_map(Said::Number),
+    Yes => any::<bool>().prop_map(Said::Yes),
+    Word => text().prop_map(Said::Word),
+    Bytes => (body(), any::<bool>()).prop_map(|(bytes, is_end)| Said::Bytes { bytes, is_end }),
+    Stat => (text(), any::<u64>(), option::of((any::<u64>(), any::<u32>())))
+        .prop_map(|(kind, size, at)| Said::Stat(Stat { kind, links: 1, size, times: [at, None, at] })),
+    Entry => option::of((text(), text())).prop_map(Said::Entry),
+    Hash => (any::<u64>(), any::<u64>()).prop_map(|(lower, upper)| Said::Hash(lower, upper)),
+    Head => (any::<u16>(), vec((text(), text()), 0..4)).prop_map(|(status, headers)| Said::Head { status, headers }),
+    Trailers => option::of(vec((text(), text()), 0..4)).prop_map(Said::Trailers),
+    NotYet => Just(Said::NotYet),
+});
+
 any_of!(reply: Reply {
     Sent => result(Just(()), send_error()).prop_map(Reply::Sent),
     Answer => result(option::of(body()), call_error()).prop_map(Reply::Answer),
@@ -239,6 +255,8 @@ any_of!(reply: Reply {
     Ready => vec(any::<u32>(), 0..4).prop_map(Reply::Ready),
     Readiness => any::<bool>().prop_map(Reply::Readiness),
     Nothing => Just(Reply::Nothing(())),
+    Names => vec(text(), 0..4).prop_map(Reply::Names),
+    Said => result(said(), text().boxed()).prop_map(Reply::Said),
     Waits => Just(Reply::Waits),
     Refused => text().prop_map(Reply::Refused),
     Unanswered => Just(Reply::Unanswered),
@@ -272,6 +290,41 @@ any_of!(maker: Maker {
 fn awaited() -> impl Strategy<Value = Awaited> {
     (maker(), any::<u32>()).prop_map(|(made_by, number)| Awaited { made_by, number })
 }
+
+any_of!(look: Look {
+    Open => text().prop_map(|how| Look::Open { how }),
+    Flags => Just(Look::Flags),
+    Type => Just(Look::Type),
+    Stat => Just(Look::Stat),
+    LinkStat => Just(Look::LinkStat),
+    Target => Just(Look::Target),
+    Hash => Just(Look::Hash),
+    IsSame => text().prop_map(|other| Look::IsSame { other }),
+    List => Just(Look::List),
+    Entry => Just(Look::Entry),
+    Read => (any::<u64>(), any::<u64>()).prop_map(|(from, most)| Look::Read { from, most }),
+    Skip => (any::<u64>(), any::<u64>()).prop_map(|(from, most)| Look::Skip { from, most }),
+    Room => Just(Look::Room),
+    Settle => Just(Look::Settle),
+    Response => Just(Look::Response),
+    Trailers => Just(Look::Trailers),
+    Finish => Just(Look::Finish),
+    Answer => any::<u64>().prop_map(|bytes| Look::Answer { bytes }),
+});
+
+any_of!(change: Change {
+    Open => text().prop_map(|how| Change::Open { how }),
+    Write => (option::of(any::<u64>()), body()).prop_map(|(from, bytes)| Change::Write { from, bytes }),
+    Replace => body().prop_map(|bytes| Change::Replace { bytes }),
+    Resize => any::<u64>().prop_map(|bytes| Change::Resize { bytes }),
+    Times => Just(Change::Times),
+    MakeFolder => Just(Change::MakeFolder),
+    RemoveFolder => Just(Change::RemoveFolder),
+    Remove => Just(Change::Remove),
+    Move => text().prop_map(|to| Change::Move { to }),
+    Link => text().prop_map(|to| Change::Link { to }),
+    LinkTo => text().prop_map(|target| Change::LinkTo { target }),
+});
 
 any_of!(call: HostCall {
     Send => (text(), option::of(text()), body()).prop_map(|(to, key, body)| HostCall::Send { to, key, body }),
@@ -308,6 +361,10 @@ any_of!(call: HostCall {
     Environment => Just(HostCall::Environment),
     Http => (text(), text(), text(), text())
         .prop_map(|(method, scheme, authority, path)| HostCall::Http { method, scheme, authority, path }),
+    Folders => Just(HostCall::Folders),
+    Look => (text(), look()).prop_map(|(at, look)| HostCall::Look { at, look }),
+    Change => (text(), change()).prop_map(|(at, change)| HostCall::Change { at, change }),
+    Unrecorded => text().prop_map(|what| HostCall::Unrecorded { what }),
     Poll => vec(awaited(), 0..4).prop_map(|of| HostCall::Poll { of }),
     Block => awaited().prop_map(|on| HostCall::Block { on }),
     IsReady => awaited().prop_map(|is| HostCall::IsReady { is }),

@@ -79,8 +79,8 @@ impl Handed<'_> {
         function.pack(to);
         body.pack(to);
         is_query.pack(to);
-        let is_whole = streams.as_ref().is_none_or(|streams| !streams.has_rest() && !streams.is_used());
-        is_whole.pack(to);
+        streams.as_ref().is_none_or(|streams| !streams.has_rest()).pack(to);
+        streams.as_ref().is_some_and(|streams| streams.is_used()).pack(to);
     }
 }
 
@@ -99,6 +99,7 @@ impl Message {
             body: Packed::unpack(from)?,
             is_query: Packed::unpack(from)?,
             is_whole: Packed::unpack(from)?,
+            is_gone: Packed::unpack(from)?,
         })
     }
 }
