@@ -1,5 +1,5 @@
-//! What a turn was told of what lies outside of the mesh, such as files, is recorded: it is told again where the turn is
-//! seen again, whatever is there by now, and nothing is opened, written or sent.
+//! What a turn was told of what lies outside of the mesh, such as files, is recorded: it is told again where the turn
+//! is seen again, whatever is there by now, and nothing is opened, written or sent.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test says so by panicking")]
 
@@ -335,10 +335,10 @@ async fn what_a_peer_answered_is_told_again_and_nobody_is_asked() {
 async fn a_body_that_came_by_itself_is_told_again() {
     let folder = tempfile::tempdir().unwrap();
     let builder = keeping(folder.path());
-    let topology = written("recorder = {}\nlimits = { message = \"64KiB\" }", &all(""));
+    let topology = written("recorder = { bytes = \"16MiB\" }", &all(""));
     let site = Site::of(Mesh::start_in(folder, &topology, &[], builder).await);
     let mut client = site.client().await;
-    let long = "a".repeat(300_000);
+    let long = "a".repeat(1_500_000);
     assert_eq!(client.ask("POST", "/over?evil", &[], &long).await.short(), (200, "nothing"));
     assert_eq!(client.ask("POST", "/echo", &[], &long).await.body.len(), long.len());
     let evil = format!("{long}evil");

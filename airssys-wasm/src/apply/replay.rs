@@ -111,7 +111,7 @@ impl Coded for ReplayError {
             Self::OtherRelease { .. } => Some("name the component that crashed, byte for byte".into()),
             Self::NoBodies => Some("it can be looked at".into()),
             Self::Content(_) => Some("replay it with the version that wrote it".into()),
-            Self::Unrecorded(_) => Some("it can be looked at: `airssys capsules show`".into()),
+            Self::Unrecorded(_) => Some("it can be looked at".into()),
             Self::Config(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Recording(error) => error.hint(),

@@ -12,7 +12,7 @@ use super::foreign::{Foreign, Owned};
 use super::handles::Handles;
 use super::host::file_names::FileNames;
 use super::host::listings::Listings;
-use super::host::outside::Outside;
+use super::host::outside_names::Outside;
 use super::limiter::Limiter;
 use super::mappings::InstancePermit;
 use super::wasi::Wasi;

@@ -28,7 +28,7 @@ use super::handles::Handles;
 use super::host::file_names::FileNames;
 use super::host::listings::Listings;
 use super::host::messaging::fault_from_wit;
-use super::host::outside::Outside;
+use super::host::outside_names::Outside;
 use super::host::resources::{self, Wear};
 use super::http::Handle;
 use super::lanes::{Calls, Exports};

@@ -2,8 +2,8 @@
 //! plain values, with what is asked by the path or the request that it is about, so that another instance, which has
 //! other handles, asks the same.
 //!
-//! The engine makes these and does them. Here they are written down, read back to another release, and what that changes
-//! is compared with what was changed: which bytes, and where.
+//! The engine makes these and does them. Here they are written down, read back to another release, and what that
+//! changes is compared with what was changed: which bytes, and where.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

@@ -53,34 +53,6 @@ pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> 
     )
 }
 
-/// The errors of bodies that have nothing more to say, by their words.
-const ERRORS: [(Error, &str); 4] = [
-    (Error::ConnectionReadTimeout, "http-connection-read-timeout"),
-    (Error::ConnectionTerminated, "http-connection-terminated"),
-    (Error::HttpResponseIncomplete, "http-response-incomplete"),
-    (Error::HttpProtocolError, "http-protocol-error"),
-];
-
-/// The word for an error of a stream that is none of files.
-pub(super) fn word_of(error: &wasmtime::Error) -> String {
-    let same = |known: &Error| {
-        let found = error.downcast_ref::<Error>().map(std::mem::discriminant);
-        found == Some(std::mem::discriminant(known))
-    };
-    ERRORS
-        .iter()
-        .find(|(known, _)| same(known))
-        .map_or_else(|| format!("http: {error}"), |(_, word)| (*word).to_owned())
-}
-
-/// The error of such a word; none where it is one of files.
-pub(super) fn error_of(word: &str) -> Option<Error> {
-    if let Some(text) = word.strip_prefix("http: ") {
-        return Some(Error::InternalError(Some(text.to_owned())));
-    }
-    ERRORS.into_iter().find(|(_, known)| *known == word).map(|(error, _)| error)
-}
-
 /// Why a body ends before its end, as the client and the listener say it.
 fn of_body(error: &Error) -> ErrorCode {
     match error {

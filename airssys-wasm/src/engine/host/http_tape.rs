@@ -1,5 +1,5 @@
-//! `wasi:http/types` before a recorder: the head of a response, its body and its trailers as far as the guest read them,
-//! what it wrote to a body of its own, and the body of the request that it handles.
+//! `wasi:http/types` before a recorder: the head of a response, its body and its trailers as far as the guest read
+//! them, what it wrote to a body of its own, and the body of the request that it handles.
 //!
 //! It stands in front of wasmtime's own. Where a recording is read back no request is made: what would be its response
 //! has the head that was recorded, and no body, whose stream is answered by the script.
@@ -18,7 +18,8 @@ use wasmtime_wasi_http::p2::types::{
 };
 use wasmtime_wasi_http::{Error, FieldMap, WasiHttpView as _};
 
-use super::outside::{Asked, Misfit, Part};
+use super::outside::{Asked, Misfit};
+use super::outside_names::Part;
 use crate::engine::guest::Guest;
 use crate::turn::outside::{Headers, Look, Said, UNKNOWN, header, header_bytes};
 
@@ -299,6 +300,7 @@ fn code_of(word: &str) -> ErrorCode {
 impl Guest {
     /// A request was made, whose response is to come.
     pub(super) fn requested(&mut self, called: Option<String>, coming: &Resource<Coming>) -> wasmtime::Result<()> {
+        self.forgets_part(Part::Coming, coming.rep());
         let Some((called, script)) = called.zip(self.turn.script.as_deref_mut()) else { return Ok(()) };
         if script.knows_request() {
             self.begins(Part::Coming, coming.rep(), || called);

@@ -1,12 +1,11 @@
-//! What a guest has open outside of the mesh, by the name that a recorder has for it, and how what came of a call is
-//! written down and read back: one way for files, folders, streams and bodies of HTTP.
+//! How what came of a call is written down and read back, and in whose place nothing is opened: one way for files,
+//! folders, streams and bodies of HTTP. What a guest has open is known by [`super::outside_names`].
 //!
 //! Where nothing is recorded there are no names: each call looks at one pointer and one length.
 //!
-//! Where a recording is read back nothing is opened. What the guest has then stands for nothing: whatever is asked of it
-//! is answered by the script, and by an error where that has no answer.
+//! Where a recording is read back nothing is opened. What the guest has then stands for nothing: whatever is asked of
+//! it is answered by the script, and by an error where that has no answer.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,45 +16,15 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, MetadataHashValue,
 };
 use wasmtime_wasi::p2::{FsError, FsResult, StreamError, StreamResult};
+use wasmtime_wasi_http::Error;
 
+use super::file_names::joined;
+use super::outside_names::{Handle, Outside, Part};
 use super::passed::{Code as _, io_error};
 use crate::engine::guest::Guest;
 use crate::error::CallError;
 use crate::turn::outside::{CLOSED, Change, Look, Said, Stat, UNKNOWN};
 use crate::turn::{HostCall, Reply, Script, Scripted};
-
-/// What a guest has open, by its number in the table.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Outside {
-    open: HashMap<u32, Handle>,
-    /// Of HTTP. Nobody is told when one of these is dropped: the next one of its kind takes its place.
-    parts: HashMap<(Part, u32), Handle>,
-}
-
-/// What there is of HTTP beside streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Part {
-    /// A response that is to come.
-    Coming,
-    Response,
-    /// That is read.
-    Body,
-    /// That the guest writes.
-    Written,
-    Trailers,
-}
-
-/// Something that is open.
-#[derive(Debug, Clone)]
-pub(super) struct Handle {
-    pub(super) at: Arc<str>,
-    /// Where a stream is; none where it writes at the end.
-    pub(super) from: Option<u64>,
-    /// Whether it stands for nothing.
-    pub(super) stands_in: bool,
-    /// Whether it is the guest's own answer.
-    pub(super) answers: bool,
-}
 
 /// In the table, in the place of something that is open.
 struct StandIn;
@@ -99,35 +68,6 @@ pub(super) enum Asked {
     Noted(Scripted),
 }
 
-impl Outside {
-    fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.parts.is_empty()
-    }
-
-    fn insert(&mut self, rep: u32, at: Arc<str>, from: Option<u64>, stands_in: bool) {
-        self.open.insert(rep, Handle { at, from, stands_in, answers: false });
-    }
-
-    pub(super) fn part(&self, of: (Part, u32)) -> Option<&Handle> {
-        if self.parts.is_empty() { None } else { self.parts.get(&of) }
-    }
-
-    pub(super) fn of(&self, rep: u32) -> Option<&Handle> {
-        self.open.get(&rep)
-    }
-
-    pub(super) fn forget(&mut self, rep: u32) -> bool {
-        !self.open.is_empty() && self.open.remove(&rep).is_some_and(|handle| handle.stands_in)
-    }
-
-    /// A stream was read or written so far.
-    pub(super) fn advance(&mut self, rep: u32, bytes: u64) {
-        if let Some(from) = self.open.get_mut(&rep).and_then(|handle| handle.from.as_mut()) {
-            *from = from.saturating_add(bytes);
-        }
-    }
-}
-
 impl Guest {
     /// Asks the script about what is done with something that is open. The call is made only where there is one.
     #[inline]
@@ -153,7 +93,7 @@ impl Guest {
         if self.turn.script.is_none() {
             return Asked::Nobody;
         }
-        self.ask_script(super::file_names::joined("", path).into(), ask().into(), false)
+        self.ask_script(joined("", path).into(), ask().into(), false)
     }
 
     #[cold]
@@ -288,12 +228,6 @@ impl Guest {
             return Ok(false);
         }
         self.table.delete(Resource::<StandIn>::new_own(rep)).map(|_| true)
-    }
-}
-
-impl Handle {
-    pub(super) fn named(&self, path: &str) -> Arc<str> {
-        super::file_names::joined(&self.at, path).into()
     }
 }
 
@@ -523,7 +457,7 @@ pub(super) fn said_of_stream<T: Recorded>(done: &StreamResult<T>) -> Option<Resu
         Err(StreamError::Closed) => Some(Err(CLOSED.to_owned())),
         Err(StreamError::LastOperationFailed(error)) => Some(Err(match error.downcast_ref::<std::io::Error>() {
             Some(error) => ErrorCode::from(error).word(),
-            None => super::http::word_of(error),
+            None => word_of(error),
         })),
         Err(StreamError::Trap(_)) => None,
     }
@@ -534,11 +468,39 @@ pub(super) fn stream_read_back<T: Recorded>(told: Result<Said, String>) -> Strea
     match told {
         Ok(said) => T::of(said).ok_or_else(|| StreamError::Trap(Misfit.into())),
         Err(word) if word == CLOSED => Err(StreamError::Closed),
-        Err(word) => Err(StreamError::LastOperationFailed(match super::http::error_of(&word) {
+        Err(word) => Err(StreamError::LastOperationFailed(match error_of(&word) {
             Some(error) => error.into(),
             None => io_error(&CallError::Failed { code: word }).into(),
         })),
     }
+}
+
+/// The errors of bodies that have nothing more to say, by their words.
+const OF_BODIES: [(Error, &str); 4] = [
+    (Error::ConnectionReadTimeout, "http-connection-read-timeout"),
+    (Error::ConnectionTerminated, "http-connection-terminated"),
+    (Error::HttpResponseIncomplete, "http-response-incomplete"),
+    (Error::HttpProtocolError, "http-protocol-error"),
+];
+
+/// The word for an error of a stream that is none of files.
+fn word_of(error: &wasmtime::Error) -> String {
+    let same = |known: &Error| {
+        let found = error.downcast_ref::<Error>().map(std::mem::discriminant);
+        found == Some(std::mem::discriminant(known))
+    };
+    OF_BODIES
+        .iter()
+        .find(|(known, _)| same(known))
+        .map_or_else(|| format!("http: {error}"), |(_, word)| (*word).to_owned())
+}
+
+/// The error of such a word; none where it is one of files.
+fn error_of(word: &str) -> Option<Error> {
+    if let Some(text) = word.strip_prefix("http: ") {
+        return Some(Error::InternalError(Some(text.to_owned())));
+    }
+    OF_BODIES.into_iter().find(|(_, known)| *known == word).map(|(error, _)| error)
 }
 
 const ERRORS: [ErrorCode; 37] = [

@@ -10,7 +10,8 @@ use wasmtime_wasi::p2::bindings::io::streams::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, StreamError, StreamResult};
 
-use super::outside::{Ask, Asked, Handle, said_of_stream, stream_read_back};
+use super::outside::{Ask, Asked, said_of_stream, stream_read_back};
+use super::outside_names::Handle;
 use crate::engine::guest::Guest;
 use crate::turn::outside::{Change, Look};
 
