@@ -6,7 +6,7 @@
 //! Where no layer applies to files, each function costs a look-up and one test of a set more than the one behind it.
 
 use bytes::Bytes;
-use wasmtime::component::{HasData, Resource};
+use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Filesize,
@@ -23,13 +23,6 @@ use crate::operation::{Operation, Operations};
 
 /// A guest at the door.
 pub(in crate::engine) struct FileDoor<'a>(&'a mut Guest);
-
-/// The door of all guests.
-pub(in crate::engine) struct FileDoors;
-
-impl HasData for FileDoors {
-    type Data<'a> = FileDoor<'a>;
-}
 
 pub(in crate::engine) fn at_the_door(guest: &mut Guest) -> FileDoor<'_> {
     FileDoor(guest)

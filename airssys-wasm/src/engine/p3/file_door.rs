@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use wasmtime::AsContextMut as _;
-use wasmtime::component::{Access, Accessor, FutureReader, HasSelf, Resource, StreamReader};
+use wasmtime::component::{Access, Accessor, FutureReader, HasData, HasSelf, Resource, StreamReader};
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p3::bindings::filesystem::types::{
     Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, Filesize, Host, HostDescriptor,
@@ -14,11 +14,18 @@ use wasmtime_wasi::p3::filesystem::{FilesystemError, FilesystemResult};
 use super::files;
 use crate::capability::Access as GuestAccess;
 use crate::engine::guest::Guest;
-use crate::engine::host::file_door::{FileDoor, FileDoors, MOVE, needs_to_open};
+use crate::engine::host::file_door::{FileDoor, MOVE, needs_to_open};
 use crate::engine::host::file_rights::{Opening, Refused};
 use crate::engine::host::passed::{Told, answered, settle};
 use crate::operation::{Operation, Operations};
 use crate::turn::passing::Question;
+
+/// The door of all guests.
+pub(super) struct FileDoors;
+
+impl HasData for FileDoors {
+    type Data<'a> = FileDoor<'a>;
+}
 
 type Tasks = Accessor<Guest, FileDoors>;
 type Store<'a> = Access<'a, Guest, FileDoors>;

@@ -18,8 +18,9 @@ use wasmtime_wasi_http::p3::{Request, Response};
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
 use super::bodies;
+use super::file_door::FileDoors;
 use crate::engine::guest::Guest;
-use crate::engine::host::file_door::{FileDoors, at_the_door};
+use crate::engine::host::file_door::at_the_door;
 use crate::engine::host::resources::answer;
 use crate::turn::names::NoLookup;
 
