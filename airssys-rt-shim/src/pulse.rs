@@ -2,18 +2,18 @@
 //!
 //! Most answers come within microseconds, and setting a timer for each of them would cost more than the answer: a lock
 //! and a place in the timer wheel, and, where the wheel sleeps, a system call that wakes it. So who waits first waits
-//! for the next *beat* as well, which somebody gives every few milliseconds, and sets a timer only when it comes. Where
-//! the deadline is far away, it waits for one of the rare beats: under load answers are some milliseconds in coming, and
-//! each beat would wake all who wait for one.
+//! for the next *beat* as well, which somebody gives every few milliseconds, and sets a timer only when it comes.
+//! Where the deadline is far away, it waits for one of the rare beats: under load answers are some milliseconds in
+//! coming, and each beat would wake all who wait for one.
 //!
 //! # Hot path
 //!
 //! [`Pulse::timeout_at`]: a place in a list, taken and given back under a short lock of two threads at most. Bench rows
 //! `ask` and `relay` have it in them.
 //!
-//! A deadline that is nearer than the next beat is noticed at the beat. Without anybody who beats, no deadline is. Where
-//! the clock stands still while anybody has something to do, one beat for all before it goes on is enough for none to
-//! be late.
+//! A deadline that is nearer than the next beat is noticed at the beat. Without anybody who beats, no deadline is.
+//! Where the clock stands still while anybody has something to do, one beat for all before it goes on is enough for
+//! none to be late.
 
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};

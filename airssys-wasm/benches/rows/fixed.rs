@@ -95,7 +95,8 @@ const TEST: &str = r#"
     equals = "still there?"
 "#;
 
-/// The trial, and the folder of the components. Its topology ends with these lines, and its test file begins with those.
+/// The trial, and the folder of the components. Its topology ends with these lines, and its test file begins with
+/// those.
 pub(crate) fn trial(of_topology: &str, of_test: &str) -> (Trial, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let texts = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../airssys-wasm/doc"));

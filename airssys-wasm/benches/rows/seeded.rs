@@ -4,8 +4,8 @@
 //! a live host, in the async lane. `seeded/day`: a day of a hundred services, each of which is told something each
 //! minute.
 //!
-//! `seeded/fixed`: the run whose digest stands in the tree and is asserted by the tests in a debug build. Here it has the
-//! same one in a release build, or this ends.
+//! `seeded/fixed`: the run whose digest stands in the tree and is asserted by the tests in a debug build. Here it has
+//! the same one in a release build, or this ends.
 //!
 //! They come last: once a clock was paused in a process, whoever reads another one takes a lock for it.
 

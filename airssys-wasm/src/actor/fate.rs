@@ -40,8 +40,8 @@ impl ComponentActor {
         }
         let again = hand.attempt < retries && hand.may_be_tried_again();
         if again {
-            // It stays in hand: the next incarnation finds it first, and counts. Only the supervisor knows whether there
-            // is one: where there is none, it goes to another member or is buried when the supervisor says so.
+            // It stays in hand: the next incarnation finds it first, and counts. Only the supervisor knows whether
+            // there is one: where there is none, it goes to another member or is buried when the supervisor says so.
             hand.crashed = Some(Box::new(crash.clone()));
             drop(hand);
         } else {

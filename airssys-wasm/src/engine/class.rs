@@ -46,8 +46,8 @@ pub(crate) struct EnginesSettings {
     /// mappings for each of its stacks when it is made, so classes that all could hold everything would use the
     /// kernel's mappings up without an instance.
     pub(crate) demand: BTreeMap<InstanceLimits, Demand>,
-    /// The compiler that makes everything, and makes it once; none has the optimizing one make it, after the baseline one
-    /// where that is said of its size.
+    /// The compiler that makes everything, and makes it once; none has the optimizing one make it, after the baseline
+    /// one where that is said of its size.
     pub(crate) only: Option<Tier>,
     /// What turns are counted in. Where it is instructions there is no clock that ticks.
     pub(crate) meter: Meter,

@@ -118,7 +118,8 @@ schema! {
         mailbox: WrittenShape => shape, by InPlace, default "see below";
         /// what is kept of what its instances do, so that a crash can be [seen again](capsules.md)
         recorder: WrittenRecorder => recorder, by Deployment, default "none: nothing";
-        /// how often a message that crashed the service is tried again before it becomes a dead letter
+        /// how often a message that crashed the service is tried again before it becomes a dead letter, as long as
+        /// somebody is there who [can try it](concepts.md#turns)
         retries: Count<u32> => retries, in 0..=1_000_000, by InPlace, default "`0`";
         /// see [limits](#limits)
         limits: LimitsPatch => own_limits, default "the release's";

@@ -2,11 +2,11 @@
 //!
 //! # Hot path
 //!
-//! An instance without a recorder has none of this: each turn looks at one pointer. With one, a turn writes its message
-//! down on a sheet, and so it does with each call of the host, its reply, and what comes of it; all of that is copied to
-//! a ring when the turn is over, and the oldest turn goes when there are too many. None of it allocates once ring and
-//! sheets have grown to what they hold. It is read back where somebody wants to see it: over a crash, by a thread of its
-//! own, which writes it to a disk, and for a gate or a recording. The bench row is `recording/on`.
+//! An instance without a recorder has none of this: each turn looks at one pointer. With one, a turn writes its
+//! message down on a sheet, and so it does with each call of the host, its reply, and what comes of it; all of that is
+//! copied to a ring when the turn is over, and the oldest turn goes when there are too many. None of it allocates once
+//! ring and sheets have grown to what they hold. It is read back where somebody wants to see it: over a crash, by a
+//! thread of its own, which writes it to a disk, and for a gate or a recording. The bench row is `recording/on`.
 //!
 //! Invariant: what is kept is bounded by turns and by bytes, and what was lost is counted.
 
