@@ -207,7 +207,7 @@ mod tests {
                 let written = json!({
                     "id": 7, "trace": u64::MAX, "sender": sender, "target": "till/x y", "key": key, "way": way,
                     "attempt": 2, "left_ms": 255, "function": null, "body": "hex:00ff", "is_query": is_query,
-                    "is_whole": true,
+                    "is_whole": true, "is_gone": false,
                 });
                 let message: Message = serde_json::from_value(written.clone()).unwrap();
                 let (envelope, left) = message.envelope().unwrap();
